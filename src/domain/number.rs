@@ -1,0 +1,101 @@
+//! Counters, times, prices and quantities: integers that cannot be mistaken for one another.
+
+use serde::{Serialize, Serializer};
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $inner);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(serializer)
+            }
+        }
+    };
+}
+
+number!(
+    /// The venue's id of an order (FIX 37): 1, 2, 3, … in the order of arrival, refused orders included.
+    OrderId(u64)
+);
+number!(
+    /// The venue-wide number of an execution (FIX 17): 1, 2, 3, …
+    ExecId(u64)
+);
+number!(
+    /// The number of an execution within its account: 1, 2, 3, … without a gap, for ever.
+    Seq(u64)
+);
+number!(
+    /// The number of a trade: 1, 2, 3, … over all instruments.
+    TradeId(u64)
+);
+number!(
+    /// An account, by the order in which accounts were opened: 0, 1, 2, …
+    AccountId(u32)
+);
+number!(
+    /// An instrument, by the order in which instruments were defined: 0, 1, 2, …
+    InstrumentId(u32)
+);
+number!(
+    /// An exchange that quotes come from, by the order in which it first spoke: 0, 1, 2, …
+    ExchangeId(u32)
+);
+number!(
+    /// A moment: nanoseconds since 1970-01-01T00:00:00Z.
+    Nanos(i64)
+);
+
+/// A price in ticks of its instrument, 1 to 10^18.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Price(i64);
+
+impl Price {
+    /// The largest price.
+    pub const MAX: Self = Self(1_000_000_000_000_000_000);
+
+    /// A price of `ticks`, or `None` outside 1 to 10^18.
+    pub const fn new(ticks: i64) -> Option<Self> {
+        if ticks >= 1 && ticks <= Self::MAX.0 { Some(Self(ticks)) } else { None }
+    }
+
+    /// The price in ticks.
+    pub const fn ticks(self) -> i64 {
+        self.0
+    }
+}
+
+/// A quantity in lots of its instrument, 0 to 10^18.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quantity(i64);
+
+impl Quantity {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// The largest quantity.
+    pub const MAX: Self = Self(1_000_000_000_000_000_000);
+
+    /// A quantity of `lots`, or `None` outside 0 to 10^18.
+    pub const fn new(lots: i64) -> Option<Self> {
+        if lots >= 0 && lots <= Self::MAX.0 { Some(Self(lots)) } else { None }
+    }
+
+    /// The quantity in lots.
+    pub const fn lots(self) -> i64 {
+        self.0
+    }
+
+    /// Whether it is nothing.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}

@@ -1,0 +1,3 @@
+//! Open Outcry: an order-execution venue in one binary.
+
+pub mod domain;
