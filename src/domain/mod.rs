@@ -19,6 +19,7 @@ mod decimal;
 mod money;
 mod name;
 mod number;
+mod time;
 
 mod instrument;
 mod order;
@@ -36,7 +37,8 @@ pub use event::{Events, Execution, ExecutionType, Fill, LevelChange, Liquidity, 
 pub use instrument::{FeeAsset, FeeRate, Instrument, InstrumentError, InstrumentSpec, Sources, Unmarketable};
 pub use money::Money;
 pub use name::{AccountName, AssetName, ClientOrderId, ExchangeName, NameError, Symbol};
-pub use number::{AccountId, ExchangeId, ExecId, InstrumentId, Nanos, OrderId, Price, Quantity, Seq, TradeId};
+pub use number::{AccountId, ExchangeId, ExecId, InstrumentId, OrderId, Price, Quantity, Seq, TradeId};
 pub use order::{AveragePrice, Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy};
 pub use report::{FillReport, Report};
 pub use status::{Parked, Status};
+pub use time::Nanos;

@@ -50,10 +50,6 @@ number!(
     /// An exchange that quotes come from, by the order in which it first spoke: 0, 1, 2, …
     ExchangeId(u32)
 );
-number!(
-    /// A moment: nanoseconds since 1970-01-01T00:00:00Z.
-    Nanos(i64)
-);
 
 /// A price in ticks of its instrument, 1 to 10^18.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
