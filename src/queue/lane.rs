@@ -1,0 +1,179 @@
+//! A lane: a bounded channel whose places are given back when a request is executed, and its counters.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Semaphore, TryAcquireError, mpsc};
+
+use super::{OnFull, Refusal, Request};
+
+/// Upper bounds of the buckets that waiting times are counted in, in nanoseconds.
+const WAIT_BOUNDS_NS: [u64; 10] =
+    [10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000];
+
+/// The sending side of a lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    name: &'static str,
+    capacity: usize,
+    /// One permit a place; taken on sending, given back on execution.
+    places: Semaphore,
+    /// Held by intake; the executor holds the other end.
+    channel: mpsc::Sender<Request>,
+    sent: AtomicU64,
+    received: AtomicU64,
+    dropped: AtomicU64,
+    wait_total_ns: AtomicU64,
+    wait_max_ns: AtomicU64,
+    /// One count a bound, and one for what waited longer than all of them.
+    waits: [AtomicU64; WAIT_BOUNDS_NS.len() + 1],
+}
+
+/// A lane's counters at one moment. `sent = received + depth`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneCounts {
+    /// Which lane.
+    pub lane: &'static str,
+    /// How many requests it may hold.
+    pub capacity: usize,
+    /// How many it holds: queued or taken, not yet executed.
+    pub depth: u64,
+    /// How many were ever queued.
+    pub sent: u64,
+    /// How many of those were executed.
+    pub received: u64,
+    /// How many were refused because it was full.
+    pub dropped: u64,
+    /// How long the executed ones waited.
+    pub waits: WaitBuckets,
+}
+
+/// How long requests waited from being queued to being executed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitBuckets {
+    /// Upper bound in nanoseconds and how many waited at most that long, cumulative.
+    pub buckets: Vec<(u64, u64)>,
+    /// The sum of all waits, in nanoseconds.
+    pub total_ns: u64,
+    /// The longest wait, in nanoseconds.
+    pub max_ns: u64,
+}
+
+impl WaitBuckets {
+    /// The upper bound of the bucket that the `percent`th percentile falls in, in nanoseconds; 0 where nothing waited, and
+    /// the longest wait where it is beyond the last bound.
+    pub fn percentile_ns(&self, percent: u64, count: u64) -> u64 {
+        if count == 0 {
+            return 0;
+        }
+        let rank = count.saturating_mul(percent).div_ceil(100);
+        let bucket = self.buckets.iter().find(|(_, at_most)| *at_most >= rank);
+        bucket.map_or(self.max_ns, |(bound, _)| (*bound).min(self.max_ns))
+    }
+}
+
+/// Makes a lane of `capacity` places.
+pub(super) fn lane(name: &'static str, capacity: usize) -> (Lane, mpsc::Receiver<Request>) {
+    let (channel, out) = mpsc::channel(capacity);
+    let lane = Lane {
+        name,
+        capacity,
+        places: Semaphore::new(capacity),
+        channel,
+        sent: AtomicU64::new(0),
+        received: AtomicU64::new(0),
+        dropped: AtomicU64::new(0),
+        wait_total_ns: AtomicU64::new(0),
+        wait_max_ns: AtomicU64::new(0),
+        waits: Default::default(),
+    };
+    (lane, out)
+}
+
+impl Lane {
+    /// Takes a place, waiting for one if `on_full` says so.
+    pub(super) async fn reserve(&self, on_full: OnFull) -> Result<(), Refusal> {
+        let refusal = match self.places.try_acquire() {
+            Ok(place) => {
+                place.forget();
+                return Ok(());
+            }
+            Err(TryAcquireError::Closed) => Refusal::ShuttingDown,
+            Err(TryAcquireError::NoPermits) => match on_full {
+                OnFull::Reject => Refusal::Full,
+                OnFull::Wait(timeout) => match tokio::time::timeout(timeout, self.places.acquire()).await {
+                    Ok(Ok(place)) => {
+                        place.forget();
+                        return Ok(());
+                    }
+                    Ok(Err(_)) => Refusal::ShuttingDown,
+                    Err(_) => Refusal::Full,
+                },
+            },
+        };
+        if refusal == Refusal::Full {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+        Err(refusal)
+    }
+
+    /// Queues a request on a place that [`Lane::reserve`] took.
+    pub(super) fn send(&self, request: Request) -> Result<(), Refusal> {
+        // Counted first, so that a request is never seen received before it is seen sent.
+        self.sent.fetch_add(1, Relaxed);
+        self.channel.try_send(request).map_err(|_| {
+            self.sent.fetch_sub(1, Relaxed);
+            Refusal::ShuttingDown
+        })
+    }
+
+    /// Gives back the place of a request that is about to be executed.
+    pub(super) fn executed(&self, queued_at: Instant) {
+        let wait_ns = u64::try_from(queued_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let bucket = WAIT_BOUNDS_NS.iter().position(|bound| wait_ns <= *bound).unwrap_or(WAIT_BOUNDS_NS.len());
+        if let Some(count) = self.waits.get(bucket) {
+            count.fetch_add(1, Relaxed);
+        }
+        self.wait_total_ns.fetch_add(wait_ns, Relaxed);
+        self.wait_max_ns.fetch_max(wait_ns, Relaxed);
+        self.received.fetch_add(1, Relaxed);
+        self.places.add_permits(1);
+    }
+
+    /// Refuses whoever waits for a place, and everyone after.
+    pub(super) fn close(&self) {
+        self.places.close();
+    }
+
+    /// How long the queue needs to make room at the pace it has kept: half of what its requests waited on average, and at
+    /// least a second, the least that `Retry-After` can say.
+    pub(super) fn retry_after(&self) -> Duration {
+        let received = self.received.load(Relaxed).max(1);
+        Duration::from_nanos(self.wait_total_ns.load(Relaxed) / received / 2).max(Duration::from_secs(1))
+    }
+
+    pub(super) fn counts(&self) -> LaneCounts {
+        let received = self.received.load(Relaxed);
+        let sent = self.sent.load(Relaxed).max(received);
+        let mut at_most = 0;
+        let buckets = WAIT_BOUNDS_NS.iter().zip(&self.waits).map(|(bound, count)| {
+            at_most += count.load(Relaxed);
+            (*bound, at_most)
+        });
+        LaneCounts {
+            lane: self.name,
+            capacity: self.capacity,
+            depth: sent - received,
+            sent,
+            received,
+            dropped: self.dropped.load(Relaxed),
+            waits: WaitBuckets {
+                buckets: buckets.collect(),
+                total_ns: self.wait_total_ns.load(Relaxed),
+                max_ns: self.wait_max_ns.load(Relaxed),
+            },
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The end of the queue that the executor drains, and the discipline that says which request is next.
+
+use std::collections::{HashMap, VecDeque};
+
+use tokio::sync::mpsc;
+
+use super::{ConnectionId, Discipline, Intake, Request};
+use crate::domain::Command;
+
+/// How many market orders may overtake in a row while another order waits.
+const OVERTAKES_MAX: u32 = 16;
+
+/// The end that the executor drains.
+#[derive(Debug)]
+pub struct Outlet {
+    intake: Intake,
+    orders: mpsc::Receiver<Request>,
+    cancels: mpsc::Receiver<Request>,
+    staged: Staged,
+}
+
+impl Outlet {
+    pub(super) fn new(
+        intake: Intake,
+        orders: mpsc::Receiver<Request>,
+        cancels: mpsc::Receiver<Request>,
+        discipline: Discipline,
+    ) -> Self {
+        Self { intake, orders, cancels, staged: Staged::new(discipline) }
+    }
+
+    /// Refuses whatever is sent from now on; [`Outlet::ready`] still waits for what was sent before.
+    pub fn close(&mut self) {
+        self.intake.close();
+        self.orders.close();
+        self.cancels.close();
+    }
+
+    /// Waits until something can be executed. False once the queue is closed and empty.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn ready(&mut self) -> bool {
+        self.stage();
+        if !self.staged.is_empty() {
+            return true;
+        }
+        let arrived = tokio::select! {
+            biased;
+            request = self.cancels.recv() => request,
+            request = self.orders.recv() => request,
+            () = self.intake.quotes().news.notified() => return true,
+        };
+        if let Some(request) = arrived {
+            self.staged.push(request);
+        }
+        // A closed lane says nothing of the other one, which may still hold something.
+        self.stage();
+        !self.staged.is_empty()
+    }
+
+    /// The next request by the discipline, its place in the lane given back. It must be executed.
+    pub fn take(&mut self) -> Option<Request> {
+        self.stage();
+        let request = self.staged.pop()?;
+        self.intake.executed(&request);
+        Some(request)
+    }
+
+    /// Takes all quotes that wait.
+    pub fn take_quotes(&mut self, into: &mut Vec<Command>) {
+        self.intake.quotes().take(into);
+    }
+
+    /// Moves what has arrived to where the discipline can see it. The lanes' places bound how much that is.
+    fn stage(&mut self) {
+        while let Ok(request) = self.cancels.try_recv() {
+            self.staged.push(request);
+        }
+        while let Ok(request) = self.orders.try_recv() {
+            self.staged.push(request);
+        }
+    }
+}
+
+/// Requests taken from the lanes, not yet executed.
+#[derive(Debug)]
+struct Staged {
+    discipline: Discipline,
+    cancels: VecDeque<Request>,
+    orders: VecDeque<Request>,
+    /// Market orders that may overtake; always empty under `Fifo`.
+    markets: VecDeque<Request>,
+    /// How many requests of a connection wait in `orders`: its market orders wait behind them.
+    behind: HashMap<ConnectionId, usize>,
+    overtakes: u32,
+}
+
+impl Staged {
+    fn new(discipline: Discipline) -> Self {
+        Self {
+            discipline,
+            cancels: VecDeque::new(),
+            orders: VecDeque::new(),
+            markets: VecDeque::new(),
+            behind: HashMap::new(),
+            overtakes: 0,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.cancels.is_empty() && self.orders.is_empty() && self.markets.is_empty()
+    }
+
+    fn push(&mut self, request: Request) {
+        if request.action.is_for_cancels() {
+            return self.cancels.push_back(request);
+        }
+        let waits_behind_its_own = request.connection.is_some_and(|connection| self.behind.contains_key(&connection));
+        if self.discipline == Discipline::MarketFirst && request.action.is_market_order() && !waits_behind_its_own {
+            return self.markets.push_back(request);
+        }
+        if let (Discipline::MarketFirst, Some(connection)) = (self.discipline, request.connection) {
+            *self.behind.entry(connection).or_default() += 1;
+        }
+        self.orders.push_back(request);
+    }
+
+    fn pop(&mut self) -> Option<Request> {
+        let ticket = |queue: &VecDeque<Request>| queue.front().map_or(u64::MAX, |request| request.ticket);
+        let (cancel, order, market) = (ticket(&self.cancels), ticket(&self.orders), ticket(&self.markets));
+        let overtakes = market > order && market < cancel && self.overtakes < OVERTAKES_MAX;
+        if overtakes && order != u64::MAX {
+            self.overtakes += 1;
+            return self.markets.pop_front();
+        }
+        let first = cancel.min(order).min(market);
+        if first == market && market != u64::MAX {
+            return self.markets.pop_front();
+        }
+        if first == cancel && cancel != u64::MAX {
+            return self.cancels.pop_front();
+        }
+        self.overtakes = 0;
+        let request = self.orders.pop_front()?;
+        if let Some(connection) = request.connection
+            && let Some(count) = self.behind.get_mut(&connection)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.behind.remove(&connection);
+            }
+        }
+        Some(request)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What waits in the queue, and what is answered to who sent it.
+
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use crate::domain::{
+    AccountId, CancelAll, ClientOrderId, Code, Decimal, Order, OrderId, OrderType, Place, Priority, Quote, Report,
+};
+
+/// A connection whose requests keep their order among themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// An order, by one of its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The venue's id.
+    OrderId(OrderId),
+    /// The client's id.
+    ClientOrderId(ClientOrderId),
+}
+
+/// What is asked of the executor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Place an order.
+    Place(Place),
+    /// Cancel one.
+    Cancel {
+        /// Who asks.
+        account: AccountId,
+        /// Which order.
+        target: Target,
+    },
+    /// Change the terms of one.
+    Replace {
+        /// Who asks.
+        account: AccountId,
+        /// Which order.
+        target: Target,
+        /// The new total, if it changes.
+        quantity: Option<Decimal>,
+        /// The new limit, if it changes.
+        price: Option<Decimal>,
+        /// The new trigger, if it changes.
+        trigger_price: Option<Decimal>,
+    },
+    /// Cancel many.
+    CancelAll(CancelAll),
+    /// Arm or disarm the account's dead man's switch.
+    CancelAfter {
+        /// Whose.
+        account: AccountId,
+        /// In nanoseconds; 0 disarms.
+        timeout_ns: i64,
+    },
+    /// Move a book by hand: never conflated.
+    Quote(Quote),
+}
+
+impl Action {
+    /// Whether it takes away rather than adds, and so has the lane that a flood of orders cannot fill.
+    pub(super) fn is_for_cancels(&self) -> bool {
+        !matches!(self, Self::Place(_) | Self::Quote(_))
+    }
+
+    pub(super) fn is_market_order(&self) -> bool {
+        matches!(self, Self::Place(place) if place.order_type == OrderType::Market)
+    }
+}
+
+/// One waiting request.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked.
+    pub action: Action,
+    /// The connection it came on, if its order among that connection's requests matters.
+    pub connection: Option<ConnectionId>,
+    /// Where the answer goes; `None`: nobody waits for it.
+    pub reply: Option<oneshot::Sender<Answer>>,
+    /// Its number of arrival, over all lanes.
+    pub(super) ticket: u64,
+    /// When it was queued.
+    pub(super) queued_at: Instant,
+}
+
+/// What became of a request, sent once everything it depends on is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The order was numbered; as it is after executing as far as it went at once.
+    Placed(Order),
+    /// The order is canceled; as it ended.
+    Canceled(Order),
+    /// This many were canceled.
+    CanceledAll(u32),
+    /// The order has new terms.
+    Replaced(Order, Priority),
+    /// The order could not be canceled or replaced; the report says why.
+    TooLate(Box<Report>),
+    /// The account has no such order, or it ended too long ago for the engine to know.
+    NotFound,
+    /// It took effect.
+    Done,
+    /// It was refused whole.
+    Refused(Code),
+}
