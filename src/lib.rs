@@ -1,4 +1,7 @@
 //! Open Outcry: an order-execution venue in one binary.
 
 pub mod domain;
+pub mod journal;
 pub mod queue;
+pub mod read;
+pub mod stream;

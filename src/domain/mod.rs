@@ -39,6 +39,6 @@ pub use money::Money;
 pub use name::{AccountName, AssetName, ClientOrderId, ExchangeName, NameError, Symbol};
 pub use number::{AccountId, ExchangeId, ExecId, InstrumentId, OrderId, Price, Quantity, Seq, TradeId};
 pub use order::{AveragePrice, Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy};
-pub use report::{FillReport, Report};
+pub use report::{FillReport, Level, Report, TradeReport};
 pub use status::{Parked, Status};
 pub use time::Nanos;

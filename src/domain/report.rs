@@ -41,6 +41,40 @@ pub struct FillReport {
     pub fee_asset: AssetName,
 }
 
+/// A public trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TradeReport {
+    /// Its number.
+    pub trade_id: TradeId,
+    /// The instrument.
+    pub symbol: Symbol,
+    /// The resting side's price.
+    pub price: Decimal,
+    /// How much.
+    pub quantity: Decimal,
+    /// The incoming side.
+    pub taker_side: Side,
+    /// When.
+    pub ts: Nanos,
+}
+
+/// A price and what stands there; `None`: any amount.
+pub type Level = (Decimal, Option<Decimal>);
+
+impl TradeReport {
+    /// The report of a trade in `instrument`.
+    pub fn new(trade: &Trade, instrument: &Instrument) -> Self {
+        Self {
+            trade_id: trade.trade_id,
+            symbol: instrument.spec.symbol,
+            price: instrument.price_decimal(trade.price),
+            quantity: instrument.quantity_decimal(trade.quantity),
+            taker_side: trade.taker_side,
+            ts: trade.ts,
+        }
+    }
+}
+
 impl Report {
     /// The report of an order that the engine took in.
     pub fn new(execution: &Execution, instrument: &Instrument) -> Self {

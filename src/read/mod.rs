@@ -1,0 +1,189 @@
+//! The read model: what every GET answers from. Fed by each released batch, before the stream and the replies.
+//!
+//! In: [`Changes`]. Out: copies of orders, books, trades and balances. One lock, held for one batch or one answer at a time.
+//!
+//! Limits: all open orders, and the last 131,072 that closed; the last 1,024 trades of each instrument. Costs: O(log n) a
+//! change, O(answer) a read.
+
+mod account;
+mod market;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
+
+pub use account::{Balance, Found, OrdersQuery, StatusFilter};
+pub use market::Book;
+
+use crate::domain::{
+    AccountId, AccountName, Instrument, InstrumentId, LevelChange, Order, OrderId, Report, Side, Symbol, TradeReport,
+};
+use account::Account;
+use market::Market;
+
+/// How many closed orders are kept, over all accounts.
+const CLOSED_KEPT: usize = 131_072;
+
+/// What a batch changed.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Executions, in order, each with its order as it is after it.
+    pub reports: Vec<Report>,
+    /// Public trades, in order.
+    pub trades: Vec<(InstrumentId, TradeReport)>,
+    /// Each book's new number and its changed levels, one entry a level.
+    pub books: Vec<(InstrumentId, u64, Vec<LevelChange>)>,
+    /// All balances and the number of open orders of every account that changed.
+    pub balances: Vec<(AccountId, Vec<Balance>)>,
+}
+
+/// What everyone may read.
+#[derive(Debug)]
+pub struct ReadModel {
+    instruments: Arc<[Instrument]>,
+    accounts: Arc<[AccountName]>,
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    accounts: Vec<Account>,
+    markets: Vec<Market>,
+    /// Closed orders, in the order in which they closed.
+    closed: VecDeque<(AccountId, OrderId)>,
+    last_order_id: OrderId,
+}
+
+impl ReadModel {
+    /// An empty read model of these instruments and accounts, each at the place of its id.
+    pub fn new(instruments: Arc<[Instrument]>, accounts: Arc<[AccountName]>) -> Self {
+        let state = State {
+            accounts: accounts.iter().map(|_| Account::default()).collect(),
+            markets: instruments.iter().map(|_| Market::default()).collect(),
+            closed: VecDeque::new(),
+            last_order_id: OrderId(0),
+        };
+        Self { instruments, accounts, state: RwLock::new(state) }
+    }
+
+    /// Every instrument, at the place of its id.
+    pub fn instruments(&self) -> &Arc<[Instrument]> {
+        &self.instruments
+    }
+
+    /// The instrument of a symbol.
+    pub fn instrument(&self, symbol: &Symbol) -> Option<&Instrument> {
+        self.instruments.iter().find(|instrument| instrument.spec.symbol == *symbol)
+    }
+
+    /// Every account's name, at the place of its id.
+    pub fn accounts(&self) -> &Arc<[AccountName]> {
+        &self.accounts
+    }
+
+    /// The name of an account.
+    pub fn account_name(&self, account: AccountId) -> Option<&AccountName> {
+        self.accounts.get(account.0 as usize)
+    }
+
+    /// Takes in what a batch changed.
+    pub fn apply(&self, changes: Changes) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for report in changes.reports {
+            state.put(report.order);
+        }
+        for (instrument, trade) in changes.trades {
+            if let Some(market) = state.markets.get_mut(instrument.0 as usize) {
+                market.traded(trade);
+            }
+        }
+        for (instrument, seq, levels) in changes.books {
+            if let Some(market) = state.markets.get_mut(instrument.0 as usize) {
+                market.changed(seq, &levels);
+            }
+        }
+        for (account, balances) in changes.balances {
+            if let Some(account) = state.accounts.get_mut(account.0 as usize) {
+                account.balances = balances;
+            }
+        }
+    }
+
+    /// An order of an account.
+    pub fn order(&self, account: AccountId, order_id: OrderId) -> Found {
+        let state = self.read();
+        match state.accounts.get(account.0 as usize).and_then(|account| account.order(order_id)) {
+            Some(order) => Found::Order(Box::new(order.clone())),
+            None if state.kept_from().is_some_and(|oldest| order_id < oldest) => Found::Gone,
+            None => Found::Unknown,
+        }
+    }
+
+    /// The orders of an account that a query asks for, newest first.
+    pub fn orders(&self, account: AccountId, query: &OrdersQuery) -> Vec<Order> {
+        let state = self.read();
+        state.accounts.get(account.0 as usize).map(|account| account.orders(query)).unwrap_or_default()
+    }
+
+    /// How many open orders an account has, and its balances.
+    pub fn account(&self, account: AccountId) -> (usize, Vec<Balance>) {
+        let state = self.read();
+        let account = state.accounts.get(account.0 as usize);
+        account.map(|account| (account.open_orders(), account.balances.clone())).unwrap_or_default()
+    }
+
+    /// The best `depth` levels of a book.
+    pub fn book(&self, instrument: &Instrument, depth: usize) -> Book {
+        let state = self.read();
+        state.markets.get(instrument.id.0 as usize).map(|market| market.book(instrument, depth)).unwrap_or_default()
+    }
+
+    /// The newest `limit` trades of an instrument, newest first.
+    pub fn trades(&self, instrument: InstrumentId, limit: usize) -> Vec<TradeReport> {
+        let state = self.read();
+        state.markets.get(instrument.0 as usize).map(|market| market.trades(limit)).unwrap_or_default()
+    }
+
+    /// How many orders are open, over all accounts.
+    pub fn open_orders(&self) -> usize {
+        self.read().accounts.iter().map(Account::open_orders).sum()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        // A panic while applying ends the process.
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn put(&mut self, order: Order) {
+        self.last_order_id = self.last_order_id.max(order.order_id);
+        let (account_id, order_id) = (order.account, order.order_id);
+        let Some(account) = self.accounts.get_mut(account_id.0 as usize) else { return };
+        if !account.put(order) {
+            return;
+        }
+        self.closed.push_back((account_id, order_id));
+        if self.closed.len() > CLOSED_KEPT
+            && let Some((account, order_id)) = self.closed.pop_front()
+            && let Some(account) = self.accounts.get_mut(account.0 as usize)
+        {
+            account.forget(order_id);
+        }
+    }
+
+    /// Once orders have been forgotten: an id below which they may be.
+    fn kept_from(&self) -> Option<OrderId> {
+        (self.closed.len() >= CLOSED_KEPT).then_some(self.last_order_id)
+    }
+}
+
+/// Which side a list of levels is of, best first: bids go down, asks go up.
+fn best_first<T>(levels: impl DoubleEndedIterator<Item = T>, side: Side) -> impl Iterator<Item = T> {
+    let mut levels = levels;
+    std::iter::from_fn(move || match side {
+        Side::Buy => levels.next_back(),
+        Side::Sell => levels.next(),
+    })
+}

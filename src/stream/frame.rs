@@ -1,0 +1,140 @@
+//! WebSocket frames as a server writes them (RFC 6455, section 5.2): final, unmasked.
+
+use bytes::Bytes;
+
+/// A final text frame's first byte.
+const TEXT: u8 = 0x81;
+/// A final close frame's first byte.
+const CLOSE: u8 = 0x88;
+/// The longest header of an unmasked frame.
+const HEADER_MAX: usize = 10;
+
+/// Frames of consecutive sequences in one piece of memory, shared by all who read them.
+#[derive(Clone, Debug)]
+pub struct Block {
+    pub(super) first_seq: u64,
+    /// Where each frame ends.
+    pub(super) ends: Vec<u32>,
+    pub(super) bytes: Bytes,
+}
+
+impl Block {
+    /// The sequence of its first frame.
+    pub fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// The sequence after its last frame.
+    pub fn next_seq(&self) -> u64 {
+        self.first_seq + self.ends.len() as u64
+    }
+
+    /// The payloads, in order.
+    pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| payload(self.bytes.get(start as usize..*end as usize).unwrap_or_default()))
+    }
+}
+
+/// Builds a block, frame by frame.
+#[derive(Debug)]
+pub struct BlockBuilder {
+    first_seq: u64,
+    ends: Vec<u32>,
+    bytes: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl BlockBuilder {
+    /// An empty block whose first frame will have `first_seq`.
+    pub fn new(first_seq: u64) -> Self {
+        Self { first_seq, ends: Vec::new(), bytes: Vec::new(), payload: Vec::new() }
+    }
+
+    /// Appends a text frame whose payload `write` makes.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.payload.clear();
+        write(&mut self.payload);
+        header(TEXT, self.payload.len(), &mut self.bytes);
+        self.bytes.extend_from_slice(&self.payload);
+        self.ends.push(u32::try_from(self.bytes.len()).expect("a batch's frames stay far below 4 GiB"));
+    }
+
+    /// The sequence that the next frame will have.
+    pub fn next_seq(&self) -> u64 {
+        self.first_seq + self.ends.len() as u64
+    }
+
+    /// The finished block.
+    pub fn build(self) -> Block {
+        Block { first_seq: self.first_seq, ends: self.ends, bytes: self.bytes.into() }
+    }
+}
+
+/// One text frame.
+pub fn text_frame(payload: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(payload.len() + HEADER_MAX);
+    header(TEXT, payload.len(), &mut frame);
+    frame.extend_from_slice(payload);
+    frame.into()
+}
+
+/// A close frame; the reason is cut to the 123 bytes that a close frame has room for.
+pub fn close_frame(code: u16, reason: &str) -> Bytes {
+    let reason = &reason[..reason.floor_char_boundary(123)];
+    let mut frame = Vec::with_capacity(reason.len() + 4);
+    header(CLOSE, reason.len() + 2, &mut frame);
+    frame.extend_from_slice(&code.to_be_bytes());
+    frame.extend_from_slice(reason.as_bytes());
+    frame.into()
+}
+
+/// The payload of one unmasked frame.
+pub fn payload(frame: &[u8]) -> &[u8] {
+    let header = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
+    };
+    frame.get(header..).unwrap_or_default()
+}
+
+fn header(first: u8, length: usize, into: &mut Vec<u8>) {
+    into.push(first);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ 0..=125), _) => into.push(short),
+        (_, Ok(middle)) => {
+            into.push(126);
+            into.extend_from_slice(&middle.to_be_bytes());
+        }
+        _ => {
+            into.push(127);
+            into.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_of_every_header_size_come_out_as_they_went_in() {
+        let mut block = BlockBuilder::new(5);
+        let payloads: Vec<Vec<u8>> = [0, 1, 125, 126, 65_535, 65_536].map(|length| vec![b'x'; length]).into();
+        for payload in &payloads {
+            block.push(|into| into.extend_from_slice(payload));
+        }
+        let block = block.build();
+        assert_eq!((block.first_seq(), block.next_seq()), (5, 11));
+        assert_eq!(block.payloads().map(<[u8]>::to_vec).collect::<Vec<_>>(), payloads);
+    }
+
+    #[test]
+    fn close_reasons_are_cut_between_characters() {
+        assert_eq!(&close_frame(1001, "bye")[..], b"\x88\x05\x03\xe9bye");
+        assert_eq!(close_frame(4008, &"é".repeat(100)).len(), 2 + 2 + 122);
+    }
+}

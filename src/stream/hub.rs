@@ -1,0 +1,138 @@
+//! Every log of a venue, by what a subscriber asks for.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::{Block, BlockBuilder, Log, encode};
+use crate::domain::{AccountId, InstrumentId, Symbol};
+
+/// How many frames of each public log are kept: a reader that falls further behind starts anew.
+const PUBLIC_FRAMES_KEPT: u64 = 8_192;
+/// How many frames of what each second brings anew.
+const SECONDS_KEPT: u64 = 16;
+/// How many symbols may have a log of quotes.
+const QUOTED_SYMBOLS_MAX: usize = 1_024;
+
+/// The logs of one venue.
+#[derive(Debug)]
+pub struct Hub {
+    /// One a account, by its id.
+    executions: Vec<Arc<Log>>,
+    /// One an instrument, by its id.
+    trades: Vec<Arc<Log>>,
+    /// One an instrument, by its id.
+    books: Vec<Arc<Log>>,
+    /// Each price update, by symbol; symbols need not be instruments.
+    quotes: RwLock<BTreeMap<Symbol, Arc<Log>>>,
+    /// The best quotes, each second.
+    best: Arc<Log>,
+    /// The queue's counters, each second.
+    queue: Arc<Log>,
+    /// Changes whenever any public log has grown.
+    public: watch::Sender<()>,
+}
+
+impl Hub {
+    /// The logs of a venue with so many accounts and instruments; an account's executions are kept in memory up to
+    /// `ring` frames.
+    pub fn new(accounts: usize, instruments: usize, ring: u64) -> Self {
+        let logs = |count, kept| (0..count).map(|_| Arc::new(Log::new(1, kept))).collect();
+        Self {
+            executions: logs(accounts, ring),
+            trades: logs(instruments, PUBLIC_FRAMES_KEPT),
+            books: logs(instruments, PUBLIC_FRAMES_KEPT),
+            quotes: RwLock::default(),
+            best: Arc::new(Log::new(1, SECONDS_KEPT)),
+            queue: Arc::new(Log::new(1, SECONDS_KEPT)),
+            public: watch::Sender::new(()),
+        }
+    }
+
+    /// The executions of an account.
+    pub fn executions(&self, account: AccountId) -> Option<&Arc<Log>> {
+        self.executions.get(account.0 as usize)
+    }
+
+    /// The trades of an instrument.
+    pub fn trades(&self, instrument: InstrumentId) -> Option<&Arc<Log>> {
+        self.trades.get(instrument.0 as usize)
+    }
+
+    /// The changes of an instrument's book.
+    pub fn book(&self, instrument: InstrumentId) -> Option<&Arc<Log>> {
+        self.books.get(instrument.0 as usize)
+    }
+
+    /// The price updates of a symbol; made on first use, `None` beyond 1,024 symbols.
+    pub fn quotes(&self, symbol: Symbol) -> Option<Arc<Log>> {
+        if let Some(log) = self.quotes.read().unwrap_or_else(PoisonError::into_inner).get(&symbol) {
+            return Some(log.clone());
+        }
+        let mut quotes = self.quotes.write().unwrap_or_else(PoisonError::into_inner);
+        if quotes.len() >= QUOTED_SYMBOLS_MAX && !quotes.contains_key(&symbol) {
+            return None;
+        }
+        Some(quotes.entry(symbol).or_insert_with(|| Arc::new(Log::new(1, PUBLIC_FRAMES_KEPT))).clone())
+    }
+
+    /// Every symbol that has been quoted.
+    pub fn quoted(&self) -> Vec<Symbol> {
+        self.quotes.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
+    /// The best quotes, each second.
+    pub fn best(&self) -> &Arc<Log> {
+        &self.best
+    }
+
+    /// The queue's counters, each second.
+    pub fn queue(&self) -> &Arc<Log> {
+        &self.queue
+    }
+
+    /// A receiver that changes whenever any public log has grown.
+    pub fn watch_public(&self) -> watch::Receiver<()> {
+        self.public.subscribe()
+    }
+
+    /// Publishes what a batch brought: executions first, then what everyone may see.
+    pub fn publish(
+        &self,
+        executions: Vec<(AccountId, Block)>,
+        trades: Vec<(InstrumentId, Block)>,
+        books: Vec<(InstrumentId, Block)>,
+    ) {
+        let public = !trades.is_empty() || !books.is_empty();
+        for (account, block) in executions {
+            if let Some(log) = self.executions(account) {
+                log.append(block);
+            }
+        }
+        for (instrument, block) in trades {
+            if let Some(log) = self.trades(instrument) {
+                log.append(block);
+            }
+        }
+        for (instrument, block) in books {
+            if let Some(log) = self.book(instrument) {
+                log.append(block);
+            }
+        }
+        if public {
+            self.public.send_replace(());
+        }
+    }
+
+    /// Publishes one frame of a channel that has a single writer.
+    pub fn publish_frame(&self, log: &Log, channel: &'static str, body: &impl Serialize) {
+        let mut block = BlockBuilder::new(log.last_seq() + 1);
+        block.push(|into| encode::channel(channel, body, into));
+        log.append(block.build());
+        self.public.send_replace(());
+    }
+}

@@ -1,0 +1,236 @@
+//! A log of frames: appended to by one writer, read by any number of cursors.
+
+use std::{
+    collections::VecDeque,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
+
+use super::Block;
+
+/// So many blocks at the end may be small; then they are copied into one, once, so that a late reader gets few long runs.
+const SMALL_BLOCKS_MAX: usize = 64;
+/// A block of this many bytes is not small.
+const LARGE_BYTES: usize = 16 * 1024;
+
+/// A log that keeps its newest frames.
+#[derive(Debug)]
+pub struct Log {
+    /// How many frames are kept at the least, once there are that many.
+    frames_kept: u64,
+    blocks: RwLock<Blocks>,
+    /// The sequence of the last frame; wakes who waits for more.
+    last_seq: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Blocks {
+    blocks: VecDeque<Block>,
+    /// The sequence of the oldest frame that is kept.
+    oldest_seq: u64,
+    next_seq: u64,
+    /// How many blocks at the end have not been merged.
+    small: usize,
+}
+
+/// What a log had for a reader.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Whole frames, up to but without `next_seq`; none if the reader is at the end.
+    Frames {
+        /// Where to read on.
+        next_seq: u64,
+    },
+    /// The frame asked for is not kept any more.
+    Gone {
+        /// The oldest that is.
+        oldest_seq: u64,
+    },
+}
+
+impl Log {
+    /// An empty log whose first frame will have `first_seq`, keeping at least `frames_kept`.
+    pub fn new(first_seq: u64, frames_kept: u64) -> Self {
+        let blocks = Blocks { blocks: VecDeque::new(), oldest_seq: first_seq, next_seq: first_seq, small: 0 };
+        Self { frames_kept, blocks: RwLock::new(blocks), last_seq: watch::Sender::new(first_seq - 1) }
+    }
+
+    /// Appends a block.
+    ///
+    /// # Panics
+    ///
+    /// If the block does not follow on the last one: a sequence would be skipped or repeated.
+    pub fn append(&self, block: Block) {
+        let last_seq = {
+            let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
+            assert_eq!(block.first_seq, blocks.next_seq, "a log's sequence is dense");
+            blocks.append(block, self.frames_kept);
+            blocks.next_seq - 1
+        };
+        self.last_seq.send_replace(last_seq);
+    }
+
+    /// The sequence of the last frame; one less than the first that will be, if there is none.
+    pub fn last_seq(&self) -> u64 {
+        *self.last_seq.borrow()
+    }
+
+    /// The sequence of the oldest frame that is kept.
+    pub fn oldest_seq(&self) -> u64 {
+        self.read_blocks().oldest_seq
+    }
+
+    /// A receiver that changes whenever there is more.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.last_seq.subscribe()
+    }
+
+    /// Puts the frames from `seq` on into `into`, as shared runs of bytes: at least one frame if there is one, and no more
+    /// than `bytes_max` beyond that.
+    pub fn read(&self, seq: u64, bytes_max: usize, into: &mut VecDeque<Bytes>) -> Read {
+        let blocks = self.read_blocks();
+        if seq < blocks.oldest_seq {
+            return Read::Gone { oldest_seq: blocks.oldest_seq };
+        }
+        let mut next_seq = seq;
+        let mut left = bytes_max;
+        let first = blocks.blocks.partition_point(|block| block.next_seq() <= seq);
+        for block in blocks.blocks.range(first..) {
+            let (run, run_next_seq) = block.run(next_seq, left, next_seq == seq);
+            if run.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(run.len());
+            next_seq = run_next_seq;
+            into.push_back(run);
+        }
+        Read::Frames { next_seq }
+    }
+
+    fn read_blocks(&self) -> RwLockReadGuard<'_, Blocks> {
+        // A panic while appending ends the process; until then what is there is whole.
+        self.blocks.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Blocks {
+    fn append(&mut self, block: Block, frames_kept: u64) {
+        self.next_seq = block.next_seq();
+        self.small = if block.bytes.len() >= LARGE_BYTES { 0 } else { self.small + 1 };
+        self.blocks.push_back(block);
+        if self.small == SMALL_BLOCKS_MAX {
+            self.merge_small();
+        }
+        while let Some(oldest) = self.blocks.front()
+            && self.next_seq - oldest.next_seq() >= frames_kept
+        {
+            self.oldest_seq = oldest.next_seq();
+            self.blocks.pop_front();
+        }
+    }
+
+    fn merge_small(&mut self) {
+        // The oldest of them may have been forgotten since.
+        let small = self.blocks.split_off(self.blocks.len().saturating_sub(self.small));
+        self.small = 0;
+        let Some(first_seq) = small.front().map(Block::first_seq) else { return };
+        let mut bytes = BytesMut::with_capacity(small.iter().map(|block| block.bytes.len()).sum());
+        let mut ends = Vec::with_capacity(small.iter().map(|block| block.ends.len()).sum());
+        for block in small {
+            let start = u32::try_from(bytes.len()).expect("64 small blocks are at most a megabyte");
+            ends.extend(block.ends.iter().map(|end| start + end));
+            bytes.extend_from_slice(&block.bytes);
+        }
+        self.blocks.push_back(Block { first_seq, ends, bytes: bytes.freeze() });
+    }
+}
+
+impl Block {
+    /// The frames from `seq` on that fit into `bytes_max`, and the sequence after them; with `at_least_one`, the first of
+    /// them whatever its size.
+    fn run(&self, seq: u64, bytes_max: usize, at_least_one: bool) -> (Bytes, u64) {
+        let skipped = usize::try_from(seq.saturating_sub(self.first_seq)).unwrap_or(usize::MAX);
+        let start = match skipped.checked_sub(1) {
+            None => 0,
+            Some(before) => self.ends.get(before).map_or(self.bytes.len(), |end| *end as usize),
+        };
+        let fitting = self.ends.partition_point(|end| *end as usize - start.min(*end as usize) <= bytes_max);
+        let last = if at_least_one { fitting.max(skipped + 1) } else { fitting.max(skipped) }.min(self.ends.len());
+        if last <= skipped {
+            return (Bytes::new(), seq);
+        }
+        let end = self.ends.get(last - 1).map_or(start, |end| *end as usize);
+        (self.bytes.slice(start..end), self.first_seq + last as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::{BlockBuilder, payload};
+
+    fn block(first_seq: u64, frames: u64) -> Block {
+        let mut block = BlockBuilder::new(first_seq);
+        for seq in first_seq..first_seq + frames {
+            block.push(|into| into.extend_from_slice(format!("{seq:06}").as_bytes()));
+        }
+        block.build()
+    }
+
+    /// Reads on from `seq` in runs of `bytes_max` until the end; what came, as the numbers in the frames.
+    fn read_all(log: &Log, mut seq: u64, bytes_max: usize) -> Vec<u64> {
+        let mut found = Vec::new();
+        loop {
+            let mut runs = VecDeque::new();
+            let Read::Frames { next_seq } = log.read(seq, bytes_max, &mut runs) else { panic!("gone") };
+            let bytes: Vec<u8> = runs.iter().flatten().copied().collect();
+            for frame in bytes.chunks(8) {
+                found.push(std::str::from_utf8(payload(frame)).unwrap().parse().unwrap());
+            }
+            if next_seq == seq {
+                return found;
+            }
+            seq = next_seq;
+        }
+    }
+
+    #[test]
+    fn every_frame_comes_once_and_in_order_whatever_the_blocks_and_runs() {
+        let log = Log::new(1, 10_000);
+        let mut next = 1;
+        for frames in (1..=90).map(|n| n % 7 + 1) {
+            log.append(block(next, frames));
+            next += frames;
+        }
+        assert_eq!(log.last_seq(), next - 1);
+        for from in [1, 2, 63, 64, 65, 100, next - 1, next] {
+            for bytes_max in [1, 8, 9, 100, 1_000_000] {
+                assert_eq!(read_all(&log, from, bytes_max), (from..next).collect::<Vec<_>>(), "{from} by {bytes_max}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_newest_frames_are_kept_and_older_ones_are_said_to_be_gone() {
+        let log = Log::new(1, 100);
+        for n in 0..1_000 {
+            log.append(block(1 + n * 3, 3));
+        }
+        let oldest_seq = log.oldest_seq();
+        assert!((2_700..=2_901).contains(&oldest_seq), "{oldest_seq}");
+        assert_eq!(log.read(oldest_seq - 1, 100, &mut VecDeque::new()), Read::Gone { oldest_seq });
+        assert_eq!(read_all(&log, oldest_seq, 64), (oldest_seq..3_001).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn readers_at_the_end_are_woken() {
+        let log = Log::new(1, 100);
+        let mut watch = log.watch();
+        assert_eq!(*watch.borrow_and_update(), 0);
+        log.append(block(1, 2));
+        watch.changed().await.unwrap();
+        assert_eq!(*watch.borrow_and_update(), 2);
+    }
+}

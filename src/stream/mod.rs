@@ -1,0 +1,21 @@
+//! The way out: logs of finished WebSocket frames that connections read with cursors.
+//!
+//! In: blocks of frames, one a released batch. Out: runs of the same bytes, shared, to whoever asks from a sequence on.
+//!
+//! - **Encoded once.** An execution becomes a WebSocket frame before it is published; every reader, live or late, gets
+//!   the same bytes.
+//! - **A log, not a fan of channels.** Each account's executions, and each public channel, are one [`Log`]. A subscriber
+//!   is a number: the next sequence it wants. What it has not taken costs nothing.
+//! - **No silent skip.** Sequences in a log are dense. A reader either gets the frame it asked for, or is told that it is
+//!   no longer kept.
+//!
+//! Limits: a log keeps its newest frames, at least as many as it was made for. Costs: O(1) an append, O(log n) a read.
+
+pub mod encode;
+mod frame;
+mod hub;
+mod log;
+
+pub use frame::{Block, BlockBuilder, close_frame, payload, text_frame};
+pub use hub::Hub;
+pub use log::{Log, Read};
