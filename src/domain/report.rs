@@ -1,8 +1,8 @@
 //! An execution in full: the engine's numbers joined with the words and decimals that people read.
 
 use super::{
-    AssetName, Code, Decimal, ExecId, Execution, ExecutionType, Instrument, Liquidity, Money, Order, Place, Price,
-    Quantity, Seq, TradeId,
+    AssetName, Code, Decimal, ExecId, Execution, ExecutionType, Instrument, Liquidity, Money, Nanos, Order, Place, Price,
+    Quantity, Seq, Side, Symbol, Trade, TradeId,
 };
 
 /// One execution, ready to be written out, and the order as it is after it.
