@@ -35,6 +35,11 @@ impl FeeRate {
         (units <= 100_000_000).then_some(Self(units))
     }
 
+    /// The share in basis points.
+    pub fn bps(self) -> Decimal {
+        Decimal::new(i64::from(self.0), 4).unwrap_or_default()
+    }
+
     /// The share in units of 10^-8.
     pub const fn units(self) -> u32 {
         self.0

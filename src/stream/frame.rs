@@ -28,14 +28,6 @@ impl Block {
     pub fn next_seq(&self) -> u64 {
         self.first_seq + self.ends.len() as u64
     }
-
-    /// The payloads, in order.
-    pub fn payloads(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts
-            .zip(&self.ends)
-            .map(|(start, end)| payload(self.bytes.get(start as usize..*end as usize).unwrap_or_default()))
-    }
 }
 
 /// Builds a block, frame by frame.
@@ -91,14 +83,19 @@ pub fn close_frame(code: u16, reason: &str) -> Bytes {
     frame.into()
 }
 
-/// The payload of one unmasked frame.
-pub fn payload(frame: &[u8]) -> &[u8] {
-    let header = match frame.get(1) {
-        Some(126) => 4,
-        Some(127) => 10,
-        _ => 2,
-    };
-    frame.get(header..).unwrap_or_default()
+/// The payloads of a run of whole unmasked frames.
+pub fn frames(run: &Bytes) -> impl Iterator<Item = &[u8]> {
+    let mut rest: &[u8] = run;
+    std::iter::from_fn(move || {
+        let (header, length) = match *rest.get(1)? {
+            126 => (4, rest.get(2..4)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))),
+            127 => (10, rest.get(2..10)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))),
+            short => (2, usize::from(short)),
+        };
+        let payload = rest.get(header..header + length)?;
+        rest = rest.get(header + length..)?;
+        Some(payload)
+    })
 }
 
 fn header(first: u8, length: usize, into: &mut Vec<u8>) {
@@ -129,7 +126,7 @@ mod tests {
         }
         let block = block.build();
         assert_eq!((block.first_seq(), block.next_seq()), (5, 11));
-        assert_eq!(block.payloads().map(<[u8]>::to_vec).collect::<Vec<_>>(), payloads);
+        assert_eq!(frames(&block.bytes).map(<[u8]>::to_vec).collect::<Vec<_>>(), payloads);
     }
 
     #[test]

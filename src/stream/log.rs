@@ -169,7 +169,7 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{BlockBuilder, payload};
+    use crate::stream::{BlockBuilder, frames};
 
     fn block(first_seq: u64, frames: u64) -> Block {
         let mut block = BlockBuilder::new(first_seq);
@@ -185,9 +185,8 @@ mod tests {
         loop {
             let mut runs = VecDeque::new();
             let Read::Frames { next_seq } = log.read(seq, bytes_max, &mut runs) else { panic!("gone") };
-            let bytes: Vec<u8> = runs.iter().flatten().copied().collect();
-            for frame in bytes.chunks(8) {
-                found.push(std::str::from_utf8(payload(frame)).unwrap().parse().unwrap());
+            for frame in runs.iter().flat_map(frames) {
+                found.push(std::str::from_utf8(frame).unwrap().parse().unwrap());
             }
             if next_seq == seq {
                 return found;

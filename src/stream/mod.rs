@@ -16,6 +16,6 @@ mod frame;
 mod hub;
 mod log;
 
-pub use frame::{Block, BlockBuilder, close_frame, payload, text_frame};
+pub use frame::{Block, BlockBuilder, close_frame, frames, text_frame};
 pub use hub::Hub;
 pub use log::{Log, Read};

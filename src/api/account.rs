@@ -1,0 +1,83 @@
+//! The calls that show an account: its balances, its executions.
+
+use std::collections::VecDeque;
+
+use axum::{
+    Json,
+    extract::State as Shared,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Caller, Problem, State, extract::QueryOf};
+use crate::domain::{AccountName, AssetName, Money};
+use crate::stream::{Read, frames};
+
+/// The most executions on a page, and how many where nobody says.
+const PAGE: (usize, usize) = (1_000, 100);
+
+/// `GET /account`
+#[derive(Debug, Serialize)]
+pub(super) struct AccountView {
+    account: Option<AccountName>,
+    open_orders: usize,
+    balances: Vec<BalanceView>,
+}
+
+#[derive(Debug, Serialize)]
+struct BalanceView {
+    asset: AssetName,
+    free: Money,
+    held: Money,
+}
+
+/// `GET /account`
+pub(super) async fn account(Shared(state): Shared<State>, Caller(account): Caller) -> Json<AccountView> {
+    let (open_orders, balances) = state.read.account(account);
+    let balances = balances.into_iter();
+    let balances = balances.map(|balance| BalanceView { asset: balance.asset, free: balance.free, held: balance.held });
+    let name = state.read.account_name(account).copied();
+    Json(AccountView { account: name, open_orders, balances: balances.collect() })
+}
+
+/// The query of `GET /executions`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExecutionsQuery {
+    from_seq: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// `GET /executions`: the same bytes that the stream sends, from the oldest that is kept where nobody says.
+pub(super) async fn executions(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    QueryOf(query): QueryOf<ExecutionsQuery>,
+) -> Result<Response, Problem> {
+    let log = state.hub.executions(account).ok_or_else(Problem::internal)?;
+    let limit = query.limit.unwrap_or(PAGE.1).clamp(1, PAGE.0);
+    let mut next_seq = query.from_seq.unwrap_or_else(|| log.oldest_seq());
+    let mut body = br#"{"executions":["#.to_vec();
+    let mut count = 0;
+    while count < limit {
+        let mut runs = VecDeque::new();
+        let seq = match log.read(next_seq, 64 * 1024, &mut runs) {
+            Read::Frames { next_seq } => next_seq,
+            Read::Gone { oldest_seq } => return Err(Problem::gap(oldest_seq)),
+        };
+        if seq == next_seq {
+            break;
+        }
+        for frame in runs.iter().flat_map(frames).take(limit - count) {
+            if count > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(frame);
+            count += 1;
+            next_seq += 1;
+        }
+    }
+    body.extend_from_slice(format!(r#"],"next_seq":{next_seq}}}"#).as_bytes());
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}

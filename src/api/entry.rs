@@ -1,0 +1,236 @@
+//! Order entry, the same for REST and for sockets: a request is submitted, in order, and finished when its answer comes.
+//!
+//! Submitting asks the admission table, then the queue. Whatever came of an order, the client learns it from here: the
+//! order, or a problem that says whether it was accepted.
+
+use axum::http::StatusCode;
+use tokio::sync::oneshot;
+
+use super::{Problem, State, dto::OrderView, dto::Terms, problem::RequestOutcome};
+use crate::domain::{AccountId, CancelAll, ClientOrderId, Order, OrderId, Place, Priority, Quote, Status};
+use crate::queue::{Action, Answer, ConnectionId, Fingerprint, InFlight, Known, Target, Verdict};
+use crate::read::Found;
+
+/// What a request came to.
+#[derive(Clone, Debug)]
+pub(super) enum Done {
+    /// A new order.
+    Placed(OrderView),
+    /// The order of an earlier request with the same client id.
+    Replayed(OrderView),
+    /// The canceled order.
+    Canceled(OrderView),
+    /// How many orders were canceled.
+    CanceledAll(u32),
+    /// The order with its new terms.
+    Replaced(OrderView, Priority),
+    /// Nothing to show.
+    Applied,
+}
+
+/// A submitted request.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// It waits for the executor.
+    Queued(oneshot::Receiver<Answer>),
+    /// It repeats a request whose order is known.
+    Known(AccountId, OrderId),
+    /// It repeats a request that is on its way.
+    InFlight(AccountId, ClientOrderId, InFlight),
+}
+
+/// Submits a new order.
+///
+/// # Errors
+///
+/// A problem, if nothing was queued and no earlier request answers for it.
+pub(super) async fn place(state: &State, place: Place, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
+    let account = place.account;
+    let reservation = match place.client_order_id {
+        None => None,
+        Some(id) => match state.admission.reserve(account, id, Fingerprint::of(&place)) {
+            Verdict::New(reservation) => Some(reservation),
+            Verdict::Repeat(Known::Order(order_id)) => return Ok(Pending::Known(account, order_id)),
+            Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, id, known)),
+            Verdict::Conflict => {
+                let detail = "This client_order_id belongs to another order";
+                return Err(Problem::refused("client_order_id_conflict", detail));
+            }
+        },
+    };
+    let queued = send(state, Action::Place(place), connection).await?;
+    if let Some(reservation) = reservation {
+        reservation.queued();
+    }
+    Ok(queued)
+}
+
+/// Submits a cancel.
+///
+/// # Errors
+///
+/// As [`place`]; an order that was never the account's is one too.
+pub(super) async fn cancel(
+    state: &State,
+    account: AccountId,
+    target: Target,
+    connection: Option<ConnectionId>,
+) -> Result<Pending, Problem> {
+    known(state, account, target)?;
+    send(state, Action::Cancel { account, target }, connection).await
+}
+
+/// Submits a replace.
+///
+/// # Errors
+///
+/// As [`cancel`].
+pub(super) async fn replace(
+    state: &State,
+    account: AccountId,
+    target: Target,
+    terms: Terms,
+    connection: Option<ConnectionId>,
+) -> Result<Pending, Problem> {
+    known(state, account, target)?;
+    let Terms { quantity, price, trigger_price } = terms;
+    send(state, Action::Replace { account, target, quantity, price, trigger_price }, connection).await
+}
+
+/// Submits a cancel of many.
+///
+/// # Errors
+///
+/// As [`place`].
+pub(super) async fn cancel_all(
+    state: &State,
+    cancel_all: CancelAll,
+    connection: Option<ConnectionId>,
+) -> Result<Pending, Problem> {
+    send(state, Action::CancelAll(cancel_all), connection).await
+}
+
+/// Submits a new deadline for the account's dead man's switch.
+///
+/// # Errors
+///
+/// As [`place`].
+pub(super) async fn cancel_after(
+    state: &State,
+    account: AccountId,
+    timeout_ns: i64,
+    connection: Option<ConnectionId>,
+) -> Result<Pending, Problem> {
+    send(state, Action::CancelAfter { account, timeout_ns }, connection).await
+}
+
+/// Submits a quote by hand.
+///
+/// # Errors
+///
+/// As [`place`].
+pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Problem> {
+    send(state, Action::Quote(quote), None).await
+}
+
+async fn send(state: &State, action: Action, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
+    let sent = state.intake.send(action, connection).await;
+    sent.map(Pending::Queued).map_err(|refusal| Problem::not_queued(refusal, state.intake.retry_after()))
+}
+
+/// Refuses a client id that no order ever had, without troubling the queue.
+fn known(state: &State, account: AccountId, target: Target) -> Result<(), Problem> {
+    match target {
+        Target::ClientOrderId(id) if state.admission.find(account, id).is_none() => Err(Problem::unknown_order()),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for what a submitted request comes to.
+///
+/// # Errors
+///
+/// The problem that the venue answers with, or 504 if it does not answer in time.
+pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) -> Result<Done, Problem> {
+    match pending {
+        Pending::Known(account, order_id) => replay(state, account, order_id),
+        Pending::InFlight(account, id, known) => {
+            // Either end of the wait means the same: look again.
+            let _ended = tokio::time::timeout(state.request_timeout, known).await;
+            match state.admission.find(account, id) {
+                Some(Known::Order(order_id)) => replay(state, account, order_id),
+                _ => Err(Problem::in_flight()),
+            }
+        }
+        Pending::Queued(answer) => match tokio::time::timeout(state.request_timeout, answer).await {
+            Ok(Ok(answer)) => done(state, account, answer),
+            Ok(Err(_)) => {
+                tracing::error!("the executor dropped a request");
+                Err(Problem::internal())
+            }
+            Err(_) => Err(Problem::timeout()),
+        },
+    }
+}
+
+fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Problem> {
+    match answer {
+        Answer::Placed(order) if order.status == Status::Rejected => Err(refused(state, order)),
+        Answer::Placed(order) => Ok(Done::Placed(state.view(order))),
+        Answer::Canceled(order) => Ok(Done::Canceled(state.view(order))),
+        Answer::CanceledAll(count) => Ok(Done::CanceledAll(count)),
+        Answer::Replaced(order, priority) => Ok(Done::Replaced(state.view(order), priority)),
+        Answer::TooLate(report) => {
+            let code = report.code.map_or("not_cancelable", |code| code.as_str());
+            let detail = report.reason.clone().unwrap_or_default();
+            let ended = report.order.status.is_terminal();
+            let status = if ended { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
+            Err(too_late(state, status, code, detail, report.order))
+        }
+        Answer::NotFound => Err(Problem::unknown_order()),
+        Answer::Done => Ok(Done::Applied),
+        Answer::Refused(code) => {
+            tracing::debug!(account = account.0, code = code.as_str(), "a command was refused");
+            Err(Problem::refused(code.as_str(), "The venue refused it"))
+        }
+    }
+}
+
+/// The problem for an order that ended before its cancel or replace, or whose new terms were refused.
+fn too_late(state: &State, status: StatusCode, code: &'static str, detail: String, order: Order) -> Problem {
+    Problem::new(status, code, detail).with_order(state.view(order))
+}
+
+/// Where the engine knows no such order, the read model may: it ended, and longer ago than the engine remembers.
+pub(super) fn ended(state: &State, account: AccountId, target: Target, problem: Problem) -> Problem {
+    let order_id = match target {
+        Target::OrderId(order_id) => Some(order_id),
+        Target::ClientOrderId(id) => state.admission.order_id(account, id),
+    };
+    if problem.status() != StatusCode::NOT_FOUND {
+        return problem;
+    }
+    match order_id.map(|order_id| state.read.order(account, order_id)) {
+        Some(Found::Order(order)) if order.status.is_terminal() => {
+            too_late(state, StatusCode::CONFLICT, "not_cancelable", "The order has ended".to_owned(), *order)
+        }
+        _ => problem,
+    }
+}
+
+fn refused(state: &State, order: Order) -> Problem {
+    let code = order.code.map_or("rejected", |code| code.as_str());
+    let detail = order.reason.clone().unwrap_or_default();
+    Problem::refused(code, detail).with_order(state.view(order))
+}
+
+fn replay(state: &State, account: AccountId, order_id: OrderId) -> Result<Done, Problem> {
+    match state.read.order(account, order_id) {
+        Found::Order(order) if order.status == Status::Rejected => Err(refused(state, *order).replayed()),
+        Found::Order(order) => Ok(Done::Replayed(state.view(*order))),
+        Found::Gone | Found::Unknown => {
+            let detail = format!("Order {order_id} of this client_order_id has ended, and is not kept any more");
+            Err(Problem::new(StatusCode::GONE, "gap", detail).with_outcome(RequestOutcome::Accepted))
+        }
+    }
+}

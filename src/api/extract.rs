@@ -1,0 +1,116 @@
+//! What handlers are given: bodies, queries and path parameters, each with a problem for an answer where they are not
+//! what they should be.
+
+use std::time::Duration;
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Query, Request, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+
+use super::{Problem, State};
+use crate::domain::{Instrument, OrderId, Symbol};
+
+/// The largest body that is read.
+pub(super) const BODY_MAX: usize = 64 * 1024;
+/// The largest body of a batch.
+pub(super) const BATCH_BODY_MAX: usize = 1024 * 1024;
+/// So much of a body that is too large is read and dropped, so that the client gets to read the answer.
+const BODY_DRAINED_MAX: usize = 4 * 1024 * 1024;
+
+/// A JSON body of at most `MAX` bytes, not yet parsed: requests borrow from it.
+#[derive(Debug)]
+pub(super) struct JsonBody<const MAX: usize = BODY_MAX>(Bytes);
+
+impl<const MAX: usize> JsonBody<MAX> {
+    /// Parses the body.
+    ///
+    /// # Errors
+    ///
+    /// 400 for what is not JSON, or not of the request's types.
+    pub(super) fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        parse(&self.0)
+    }
+}
+
+/// Parses JSON into a request.
+pub(super) fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(json).map_err(|error| {
+        let code = if error.is_data() { "invalid_request" } else { "invalid_json" };
+        Problem::bad_request(code, error.to_string())
+    })
+}
+
+impl<const MAX: usize> FromRequest<State> for JsonBody<MAX> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            let detail = "The body must be JSON, and Content-Type must say so: application/json";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        let body = tokio::time::timeout(state.request_timeout, read_body(request, MAX));
+        body.await.unwrap_or_else(|_| Err(body_timeout(state.request_timeout))).map(Self)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(text) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn body_timeout(timeout: Duration) -> Problem {
+    let detail = format!("The body did not arrive within {timeout:?}");
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
+}
+
+async fn read_body(request: Request, max: usize) -> Result<Bytes, Problem> {
+    let mut body = request.into_body();
+    let mut read = BytesMut::new();
+    let mut length = 0usize;
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Problem::bad_request("broken_body", "The body broke off");
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        length = length.saturating_add(data.len());
+        if length <= max {
+            read.extend_from_slice(&data);
+        } else if length > BODY_DRAINED_MAX {
+            break;
+        }
+    }
+    if length > max {
+        let detail = format!("The body is larger than {max} bytes");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
+    }
+    Ok(read.freeze())
+}
+
+/// Query parameters.
+#[derive(Debug)]
+pub(super) struct QueryOf<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<State> for QueryOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        let rejected = |rejection: QueryRejection| Problem::bad_request("invalid_query", rejection.body_text());
+        query.map(|Query(query)| Self(query)).map_err(rejected)
+    }
+}
+
+/// The order id in a path.
+pub(super) fn order_id(text: &str) -> Result<OrderId, Problem> {
+    text.parse().map(OrderId).map_err(|_| Problem::unknown_order())
+}
+
+/// The instrument of a symbol in a path, `BTC-USDT`.
+pub(super) fn instrument<'a>(state: &'a State, text: &str) -> Result<&'a Instrument, Problem> {
+    let symbol = Symbol::parse_path(text).ok();
+    let found = symbol.and_then(|symbol| state.read.instrument(&symbol));
+    found.ok_or_else(|| Problem::not_found("unknown_symbol", format!("Unknown symbol: {text:.32}")))
+}

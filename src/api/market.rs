@@ -1,0 +1,90 @@
+//! The calls that show the market: instruments, books, trades, quotes; and the one that moves a book by hand.
+
+use axum::{
+    Json,
+    extract::{Path, State as Shared},
+    response::Response,
+};
+use serde::Deserialize;
+
+use super::{
+    Caller, Problem, State,
+    dto::{BookView, InstrumentView, QuoteRequest, TradeView},
+    entry,
+    extract::{self, JsonBody, QueryOf},
+    orders::respond,
+};
+use crate::market::Row;
+
+/// The most levels of a side, and how many where nobody says.
+const DEPTH: (usize, usize) = (1_000, 20);
+/// The most trades, and how many where nobody says.
+const TRADES: (usize, usize) = (1_000, 100);
+
+/// `GET /instruments`
+pub(super) async fn instruments(Shared(state): Shared<State>) -> Json<Vec<InstrumentView>> {
+    Json(state.read.instruments().iter().map(InstrumentView::from).collect())
+}
+
+/// `GET /instruments/{symbol}`
+pub(super) async fn instrument(
+    Shared(state): Shared<State>,
+    Path(symbol): Path<String>,
+) -> Result<Json<InstrumentView>, Problem> {
+    extract::instrument(&state, &symbol).map(|instrument| Json(instrument.into()))
+}
+
+/// The query of `GET /book/{symbol}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DepthQuery {
+    depth: Option<usize>,
+}
+
+/// `GET /book/{symbol}`
+pub(super) async fn book(
+    Shared(state): Shared<State>,
+    Path(symbol): Path<String>,
+    QueryOf(query): QueryOf<DepthQuery>,
+) -> Result<Json<BookView>, Problem> {
+    let instrument = extract::instrument(&state, &symbol)?;
+    let book = state.read.book(instrument, query.depth.unwrap_or(DEPTH.1).clamp(1, DEPTH.0));
+    Ok(Json(BookView { symbol: instrument.spec.symbol, seq: book.seq, bids: book.bids, asks: book.asks }))
+}
+
+/// The query of `GET /trades/{symbol}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TradesQuery {
+    limit: Option<usize>,
+}
+
+/// `GET /trades/{symbol}`, newest first.
+pub(super) async fn trades(
+    Shared(state): Shared<State>,
+    Path(symbol): Path<String>,
+    QueryOf(query): QueryOf<TradesQuery>,
+) -> Result<Json<Vec<TradeView>>, Problem> {
+    let instrument = extract::instrument(&state, &symbol)?;
+    let trades = state.read.trades(instrument.id, query.limit.unwrap_or(TRADES.1).clamp(1, TRADES.0));
+    Ok(Json(trades.into_iter().map(TradeView::from).collect()))
+}
+
+/// `GET /quotes`
+pub(super) async fn quotes(Shared(state): Shared<State>) -> Json<Vec<Row>> {
+    Json(state.board.rows((state.now)()))
+}
+
+/// `POST /quotes`
+pub(super) async fn post_quote(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let request: QuoteRequest<'_> = body.parse()?;
+    let (instrument, quote) = request.check(|symbol| state.read.instrument(symbol))?;
+    let pending = entry::quote(&state, quote.clone()).await?;
+    let done = entry::finish(&state, account, pending).await?;
+    state.board.record_by_hand(&quote, instrument.spec.symbol, (state.now)());
+    Ok(respond(done))
+}

@@ -1,0 +1,162 @@
+//! The front door: REST and WebSocket, JSON in and out, every error a problem.
+//!
+//! In: HTTP requests. Out: requests into the queue, copies from the read model, runs of bytes from the stream's logs. It
+//! never touches the engine, the executor or the journal.
+//!
+//! Limits: bodies of 64 KiB (a batch: 1 MiB), the time a body or an answer may take, pages and depths clamped to their
+//! maximum.
+
+mod account;
+mod dto;
+mod entry;
+mod extract;
+mod market;
+mod orders;
+mod probes;
+mod problem;
+mod stream;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request},
+    http::{StatusCode, request::Parts},
+    middleware,
+    routing::{get, post},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use problem::{FieldError, Problem, RequestOutcome};
+pub use stream::StreamLimits;
+
+use crate::domain::{AccountId, InstrumentId, Nanos, Order, Symbol};
+use crate::market::Board;
+use crate::queue::{Admission, Intake};
+use crate::read::ReadModel;
+use crate::stream::Hub;
+use crate::telemetry::Metrics;
+use dto::OrderView;
+
+/// The account of every request where no keys are configured: the first one.
+const OPEN_ACCOUNT: AccountId = AccountId(0);
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct State(Arc<Shared>);
+
+/// What handlers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The way into the queue.
+    pub intake: Intake,
+    /// Which client ids are taken.
+    pub admission: Admission,
+    /// What GETs answer from.
+    pub read: Arc<ReadModel>,
+    /// What subscribers read.
+    pub hub: Arc<Hub>,
+    /// The exchanges' quotes.
+    pub board: Board,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where the time comes from.
+    pub now: fn() -> Nanos,
+    /// A random id made with the venue's data: sequences of another epoch mean nothing here.
+    pub epoch: String,
+    /// How long a body may take to arrive, and an answer to come.
+    pub request_timeout: Duration,
+    /// When a socket is slow.
+    pub stream: StreamLimits,
+    /// Set once the venue drains.
+    pub draining: AtomicBool,
+    /// Every socket's task, so that shutting down can wait for them.
+    pub sockets: TaskTracker,
+    /// Canceled when sockets are to close.
+    pub closing: CancellationToken,
+    /// Numbers sockets.
+    pub connections: AtomicU64,
+}
+
+impl std::ops::Deref for State {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl State {
+    /// Shares what handlers need.
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+
+    /// An order as answers show it.
+    fn view(&self, order: Order) -> OrderView {
+        let account = self.read.account_name(order.account).copied();
+        OrderView::new(order, account.expect("an order's account was configured before it could place one"))
+    }
+
+    /// Looks up symbols.
+    fn instrument_id(&self) -> impl Fn(&Symbol) -> Option<InstrumentId> {
+        |symbol| self.read.instrument(symbol).map(|instrument| instrument.id)
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+struct Caller(AccountId);
+
+impl FromRequestParts<State> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, _: &State) -> Result<Self, Problem> {
+        Ok(Self(OPEN_ACCOUNT))
+    }
+}
+
+/// Every route there is.
+pub fn router(state: State) -> Router {
+    let by_client_id = get(orders::get_by_client_id)
+        .delete(orders::cancel_by_client_id)
+        .patch(orders::replace_by_client_id);
+    Router::new()
+        .route("/orders", post(orders::place).get(orders::list).delete(orders::cancel_all))
+        .route("/orders/batch", post(orders::place_batch))
+        .route("/orders/cancel-after", post(orders::cancel_after))
+        .route("/orders/validate", post(orders::validate))
+        .route("/orders/{order_id}", get(orders::get).delete(orders::cancel).patch(orders::replace))
+        .route("/orders/by-client-id/{client_order_id}", by_client_id)
+        .route("/executions", get(account::executions))
+        .route("/account", get(account::account))
+        .route("/instruments", get(market::instruments))
+        .route("/instruments/{symbol}", get(market::instrument))
+        .route("/book/{symbol}", get(market::book))
+        .route("/trades/{symbol}", get(market::trades))
+        .route("/quotes", get(market::quotes).post(market::post_quote))
+        .route("/queue", get(probes::queue))
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(probes::metrics))
+        .route("/stream", get(stream::upgrade))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(state.clone(), probes::count))
+        .with_state(state)
+}
+
+async fn not_found(request: Request) -> Problem {
+    Problem::not_found("not_found", format!("There is nothing at {:.64}", request.uri().path()))
+}
+
+async fn method_not_allowed(request: Request) -> Problem {
+    let detail = format!("{} is not a method of {:.64}", request.method(), request.uri().path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}

@@ -1,0 +1,348 @@
+//! The calls that place, change, cancel and show orders.
+
+use axum::{
+    Json,
+    extract::{Path, State as Shared},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    Caller, Problem, State,
+    dto::{CancelAfterRequest, OrderView, PlaceRequest, ReplaceRequest},
+    entry::{self, Done, Pending},
+    extract::{self, BATCH_BODY_MAX, JsonBody, QueryOf},
+    problem::{FieldError, RequestOutcome},
+};
+use crate::domain::{AccountId, CancelAll, ClientOrderId, OrderId, Priority, Side};
+use crate::queue::{Known, Target};
+use crate::read::{Found, OrdersQuery, StatusFilter};
+
+/// The most orders in one batch.
+const BATCH_MAX: usize = 1_000;
+/// The most orders on one page.
+const PAGE_MAX: usize = 1_000;
+/// The orders on a page whose size nobody named.
+const PAGE_DEFAULT: usize = 100;
+/// The longest that a dead man's switch may be set to: a day, in milliseconds.
+const CANCEL_AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// `POST /orders`
+pub(super) async fn place(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
+    if !prefers_async(&headers) {
+        let pending = entry::place(&state, place, None).await?;
+        return entry::finish(&state, account, pending).await.map(respond);
+    }
+    let Some(id) = place.client_order_id else {
+        let message = "is needed with Prefer: respond-async, to ask for the order with".to_owned();
+        let problem = Problem::bad_request("client_order_id_needed", format!("client_order_id {message}"));
+        return Err(problem.with_errors(vec![FieldError { field: "client_order_id", message }]));
+    };
+    match entry::place(&state, place, None).await? {
+        pending @ Pending::Known(..) => entry::finish(&state, account, pending).await.map(respond),
+        Pending::Queued(_) | Pending::InFlight(..) => Ok(queued(id)),
+    }
+}
+
+fn prefers_async(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    preferences.flat_map(|value| value.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
+}
+
+/// The answer to an order that is queued, and promises nothing more.
+fn queued(id: ClientOrderId) -> Response {
+    #[derive(Serialize)]
+    struct Queued {
+        client_order_id: ClientOrderId,
+        outcome: RequestOutcome,
+    }
+    let body = Queued { client_order_id: id, outcome: RequestOutcome::Unknown };
+    let headers = [
+        (header::LOCATION, format!("/orders/by-client-id/{id}")),
+        (header::HeaderName::from_static("preference-applied"), "respond-async".to_owned()),
+    ];
+    (StatusCode::ACCEPTED, headers, Json(body)).into_response()
+}
+
+/// An order and what its replace did to its place in its level.
+#[derive(Serialize)]
+struct Replaced {
+    #[serde(flatten)]
+    order: OrderView,
+    priority: Priority,
+}
+
+/// The answer to a request that was done.
+pub(super) fn respond(done: Done) -> Response {
+    match done {
+        Done::Placed(order) => {
+            let location = [(header::LOCATION, format!("/orders/{}", order.order_id))];
+            (StatusCode::CREATED, location, Json(order)).into_response()
+        }
+        Done::Replayed(order) => {
+            let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
+            (StatusCode::OK, replayed, Json(order)).into_response()
+        }
+        Done::Canceled(order) => Json(order).into_response(),
+        Done::CanceledAll(count) => Json(serde_json::json!({ "canceled": count })).into_response(),
+        Done::Replaced(order, priority) => Json(Replaced { order, priority }).into_response(),
+        Done::Applied => Json(serde_json::json!({})).into_response(),
+    }
+}
+
+/// `POST /orders/batch`
+pub(super) async fn place_batch(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    body: JsonBody<BATCH_BODY_MAX>,
+) -> Result<Response, Problem> {
+    let requests: Vec<&RawValue> = body.parse()?;
+    if requests.is_empty() || requests.len() > BATCH_MAX {
+        return Err(Problem::bad_request("batch_size", format!("A batch has 1 to {BATCH_MAX} orders")));
+    }
+    let mut pending = Vec::with_capacity(requests.len());
+    for request in requests {
+        let place = extract::parse::<PlaceRequest<'_>>(request.get().as_bytes())
+            .and_then(|request| request.check(account, state.instrument_id()));
+        pending.push(match place {
+            Ok(place) => entry::place(&state, place, None).await,
+            Err(problem) => Err(problem),
+        });
+    }
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Item {
+        Order(OrderView),
+        Problem(Problem),
+    }
+    let mut items = Vec::with_capacity(pending.len());
+    for pending in pending {
+        let done = match pending {
+            Ok(pending) => entry::finish(&state, account, pending).await,
+            Err(problem) => Err(problem),
+        };
+        items.push(match done {
+            Ok(Done::Placed(order) | Done::Replayed(order)) => Item::Order(order),
+            Ok(_) => Item::Problem(Problem::internal()),
+            Err(problem) => Item::Problem(problem),
+        });
+    }
+    Ok(Json(items).into_response())
+}
+
+/// `POST /orders/validate`: the answer that `POST /orders` would give to what can be checked without the venue.
+pub(super) async fn validate(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
+    let instrument = place.instrument.and_then(|id| state.read.instruments().get(id.0 as usize));
+    let Some(instrument) = instrument else {
+        return Err(Problem::refused("unknown_symbol", format!("Unknown symbol: {}", place.symbol)));
+    };
+    if instrument.quantity(place.quantity).is_none() {
+        return Err(Problem::refused("lot_size", "The quantity is not a multiple of the lot size"));
+    }
+    if [place.price, place.trigger_price].into_iter().flatten().any(|price| instrument.price(price).is_none()) {
+        return Err(Problem::refused("tick_size", "A price is not a multiple of the tick size"));
+    }
+    Ok(Json(serde_json::json!({ "valid": true })).into_response())
+}
+
+/// `GET /orders/{order_id}`
+pub(super) async fn get(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    Path(order_id): Path<String>,
+) -> Result<Json<OrderView>, Problem> {
+    found(&state, state.read.order(account, extract::order_id(&order_id)?))
+}
+
+/// `GET /orders/by-client-id/{client_order_id}`
+pub(super) async fn get_by_client_id(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<OrderView>, Problem> {
+    let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
+    match state.admission.find(account, id) {
+        Some(Known::Order(order_id)) => found(&state, state.read.order(account, order_id)),
+        Some(Known::InFlight(_)) => Err(Problem::in_flight()),
+        None => Err(Problem::unknown_order()),
+    }
+}
+
+fn found(state: &State, found: Found) -> Result<Json<OrderView>, Problem> {
+    match found {
+        Found::Order(order) => Ok(Json(state.view(*order))),
+        Found::Gone => {
+            Err(Problem::new(StatusCode::GONE, "gap", "The order ended so long ago that it is not kept any more"))
+        }
+        Found::Unknown => Err(Problem::unknown_order()),
+    }
+}
+
+/// The query of `GET /orders`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    status: Option<String>,
+    symbol: Option<String>,
+    limit: Option<usize>,
+    after: Option<u64>,
+}
+
+/// `GET /orders`
+pub(super) async fn list(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    uri: Uri,
+    QueryOf(query): QueryOf<ListQuery>,
+) -> Result<Response, Problem> {
+    let status = match query.status.as_deref() {
+        None | Some("open") => StatusFilter::Open,
+        Some("closed") => StatusFilter::Closed,
+        Some("all") => StatusFilter::All,
+        Some(_) => return Err(Problem::bad_request("invalid_query", "status must be one of open, closed, all")),
+    };
+    let symbol = query.symbol.as_deref().map(|text| extract::instrument(&state, text)).transpose()?;
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let symbol = symbol.map(|instrument| instrument.spec.symbol);
+    // One more than the page tells whether there is a next one.
+    let wanted = OrdersQuery { status, symbol, after: query.after.map(OrderId), limit: limit + 1 };
+    let mut orders = state.read.orders(account, &wanted);
+    let more = orders.len() > limit;
+    orders.truncate(limit);
+    let next = orders.last().filter(|_| more).map(|last| next_link(&uri, last.order_id.0));
+    let views: Vec<OrderView> = orders.into_iter().map(|order| state.view(order)).collect();
+    let mut response = Json(views).into_response();
+    if let Some(link) = next.and_then(|link| HeaderValue::from_str(&link).ok()) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+/// The link to the page after this one: the same query with `after` at the page's last order.
+fn next_link(uri: &Uri, after: u64) -> String {
+    let query = uri.query().unwrap_or_default();
+    let kept = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("after="));
+    let mut pairs: Vec<String> = kept.map(str::to_owned).collect();
+    pairs.push(format!("after={after}"));
+    format!("<{}?{}>; rel=\"next\"", uri.path(), pairs.join("&"))
+}
+
+/// `DELETE /orders/{order_id}`
+pub(super) async fn cancel(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    Path(order_id): Path<String>,
+) -> Result<Response, Problem> {
+    let order_id = extract::order_id(&order_id)?;
+    cancel_target(&state, account, Target::OrderId(order_id)).await
+}
+
+/// `DELETE /orders/by-client-id/{client_order_id}`
+pub(super) async fn cancel_by_client_id(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
+    cancel_target(&state, account, Target::ClientOrderId(id)).await
+}
+
+async fn cancel_target(state: &State, account: AccountId, target: Target) -> Result<Response, Problem> {
+    let pending = entry::cancel(state, account, target, None).await?;
+    entry::finish(state, account, pending).await.map(respond).map_err(|problem| entry::ended(state, account, target, problem))
+}
+
+/// `PATCH /orders/{order_id}`
+pub(super) async fn replace(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    Path(order_id): Path<String>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let order_id = extract::order_id(&order_id)?;
+    replace_target(&state, account, Target::OrderId(order_id), &body).await
+}
+
+/// `PATCH /orders/by-client-id/{client_order_id}`
+pub(super) async fn replace_by_client_id(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    Path(id): Path<String>,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
+    replace_target(&state, account, Target::ClientOrderId(id), &body).await
+}
+
+async fn replace_target(
+    state: &State,
+    account: AccountId,
+    target: Target,
+    body: &JsonBody,
+) -> Result<Response, Problem> {
+    let terms = body.parse::<ReplaceRequest<'_>>()?.check()?;
+    let pending = entry::replace(state, account, target, terms, None).await?;
+    entry::finish(state, account, pending).await.map(respond).map_err(|problem| entry::ended(state, account, target, problem))
+}
+
+/// The query of `DELETE /orders`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CancelAllQuery {
+    symbol: Option<String>,
+    side: Option<String>,
+}
+
+/// `DELETE /orders`
+pub(super) async fn cancel_all(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    QueryOf(query): QueryOf<CancelAllQuery>,
+) -> Result<Response, Problem> {
+    let instrument = query.symbol.as_deref().map(|text| extract::instrument(&state, text)).transpose()?;
+    let side = match query.side.as_deref() {
+        None => None,
+        Some(text) => {
+            let side = Side::parse(text);
+            Some(side.ok_or_else(|| Problem::bad_request("invalid_query", "side must be one of buy, sell"))?)
+        }
+    };
+    let wanted = CancelAll { account, instrument: instrument.map(|instrument| instrument.id), side };
+    let pending = entry::cancel_all(&state, wanted, None).await?;
+    entry::finish(&state, account, pending).await.map(respond)
+}
+
+/// `POST /orders/cancel-after`
+pub(super) async fn cancel_after(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    body: JsonBody,
+) -> Result<Response, Problem> {
+    let timeout_ms = body.parse::<CancelAfterRequest>()?.timeout_ms;
+    let pending = entry::cancel_after(&state, account, cancel_after_ns(timeout_ms)?, None).await?;
+    entry::finish(&state, account, pending).await?;
+    Ok(Json(serde_json::json!({ "timeout_ms": timeout_ms })).into_response())
+}
+
+/// The switch's time in nanoseconds.
+pub(super) fn cancel_after_ns(timeout_ms: u64) -> Result<i64, Problem> {
+    let timeout_ms = i64::try_from(timeout_ms).ok().filter(|ms| ms.unsigned_abs() <= CANCEL_AFTER_MAX_MS);
+    timeout_ms.map(|ms| ms * 1_000_000).ok_or_else(|| {
+        let message = format!("must be 0 to {CANCEL_AFTER_MAX_MS}");
+        Problem::invalid(vec![FieldError { field: "timeout_ms", message }])
+    })
+}
+

@@ -1,0 +1,90 @@
+//! How the venue is: probes, metrics, the queue's counters.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json,
+    extract::{MatchedPath, Request, State as Shared},
+    http::header,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{Problem, State};
+use crate::queue::{LaneCounts, Refusal};
+
+/// `GET /livez`: the process answers.
+pub(super) async fn livez() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "status": "live" }))
+}
+
+/// `GET /readyz`: the venue takes orders.
+pub(super) async fn readyz(Shared(state): Shared<State>) -> Result<Json<serde_json::Value>, Problem> {
+    if state.draining.load(Relaxed) {
+        return Err(Problem::not_queued(Refusal::ShuttingDown, Duration::from_secs(1)));
+    }
+    Ok(Json(serde_json::json!({ "status": "ready" })))
+}
+
+/// A lane's counters; `sent = received + depth`.
+#[derive(Debug, Serialize)]
+pub(crate) struct LaneView {
+    /// How many requests it may hold; `null` for quotes, of which only the newest of each kind waits.
+    capacity: Option<usize>,
+    depth: u64,
+    sent: u64,
+    received: u64,
+    dropped: u64,
+    /// How long requests waited from being queued to being executed, in nanoseconds: the upper bound of the percentile's
+    /// bucket, and the longest wait.
+    wait_ns_p50: u64,
+    wait_ns_p99: u64,
+    wait_ns_max: u64,
+}
+
+impl From<&LaneCounts> for LaneView {
+    fn from(counts: &LaneCounts) -> Self {
+        Self {
+            capacity: Some(counts.capacity).filter(|capacity| *capacity > 0),
+            depth: counts.depth,
+            sent: counts.sent,
+            received: counts.received,
+            dropped: counts.dropped,
+            wait_ns_p50: counts.waits.percentile_ns(50, counts.received),
+            wait_ns_p99: counts.waits.percentile_ns(99, counts.received),
+            wait_ns_max: counts.waits.max_ns,
+        }
+    }
+}
+
+/// The lanes by name, as `GET /queue` and the `queue` channel show them.
+pub(crate) fn lanes(counts: &[LaneCounts]) -> BTreeMap<&'static str, LaneView> {
+    counts.iter().map(|counts| (counts.lane, LaneView::from(counts))).collect()
+}
+
+/// `GET /queue`
+pub(super) async fn queue(Shared(state): Shared<State>) -> Json<BTreeMap<&'static str, LaneView>> {
+    Json(lanes(&state.intake.counts()))
+}
+
+/// `GET /metrics`, in Prometheus' text format.
+pub(super) async fn metrics(Shared(state): Shared<State>) -> Response {
+    let text = state.metrics.render();
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+}
+
+/// Counts and times every request.
+pub(super) async fn count(Shared(state): Shared<State>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    state.metrics.request(&method, route, response.status(), started.elapsed());
+    response
+}

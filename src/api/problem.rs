@@ -1,0 +1,187 @@
+//! Every error answer: `application/problem+json` (RFC 9457) with a stable `code`, and whether the order was accepted.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::dto::OrderView;
+use crate::queue::Refusal;
+
+/// What is certain about the request after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestOutcome {
+    /// Nothing of it was or will be executed.
+    NotAccepted,
+    /// It was executed as far as it could be.
+    Accepted,
+    /// It may be executed yet: ask for it.
+    Unknown,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// The JSON field or query parameter.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// An error answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    #[serde(serialize_with = "as_number")]
+    status: StatusCode,
+    detail: String,
+    code: &'static str,
+    outcome: RequestOutcome,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<Box<OrderView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_seq: Option<u64>,
+    #[serde(skip)]
+    retry_after: Option<Duration>,
+    #[serde(skip)]
+    replayed: bool,
+}
+
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    /// A problem with a status, a code and a sentence; its outcome is `not_accepted`.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:openoutcry:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status,
+            detail: detail.into(),
+            code,
+            outcome: RequestOutcome::NotAccepted,
+            errors: Vec::new(),
+            order: None,
+            oldest_seq: None,
+            retry_after: None,
+            replayed: false,
+        }
+    }
+
+    /// 400: the request is not what it should be.
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 404.
+    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// 404: the account has no such order.
+    pub fn unknown_order() -> Self {
+        Self::not_found("unknown_order", "This account has no such order")
+    }
+
+    /// 422: values that no instrument takes.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let said: Vec<String> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", said.join("; "));
+        Self { errors, ..problem }
+    }
+
+    /// 422: the venue refused it.
+    pub fn refused(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// 409: the order of this client id is on its way.
+    pub fn in_flight() -> Self {
+        let detail = "An order with this client_order_id is in flight: ask again";
+        Self::new(StatusCode::CONFLICT, "in_flight", detail)
+            .with_outcome(RequestOutcome::Unknown)
+            .with_retry_after(Duration::from_secs(1))
+    }
+
+    /// 504: queued, and no answer in time.
+    pub fn timeout() -> Self {
+        let detail = "The request is queued and was not answered in time: it may be executed yet";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).with_outcome(RequestOutcome::Unknown)
+    }
+
+    /// 410: what is asked for is not kept any more.
+    pub fn gap(oldest_seq: u64) -> Self {
+        let detail = format!("Executions are kept from seq {oldest_seq} on");
+        Self { oldest_seq: Some(oldest_seq), ..Self::new(StatusCode::GONE, "gap", detail) }
+    }
+
+    /// 500: the cause is in the log, not in the answer.
+    pub fn internal() -> Self {
+        let detail = "The venue could not answer; its log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).with_outcome(RequestOutcome::Unknown)
+    }
+
+    /// The queue did not take the request.
+    pub fn not_queued(refusal: Refusal, retry_after: Duration) -> Self {
+        let (code, detail) = match refusal {
+            Refusal::Full => ("queue_full", "The queue is full: nothing was accepted"),
+            Refusal::ShuttingDown => ("shutting_down", "The venue is shutting down: nothing was accepted"),
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_retry_after(retry_after)
+    }
+
+    /// Says what is certain about the request.
+    pub fn with_outcome(self, outcome: RequestOutcome) -> Self {
+        Self { outcome, ..self }
+    }
+
+    /// Names the fields that are wrong.
+    pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
+        Self { errors, ..self }
+    }
+
+    /// Shows the order that the problem is about.
+    pub fn with_order(self, order: OrderView) -> Self {
+        Self { order: Some(Box::new(order)), ..self }
+    }
+
+    /// Says when to ask again.
+    pub fn with_retry_after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
+    }
+
+    /// Marks the answer as that of an earlier request with the same client id.
+    pub fn replayed(self) -> Self {
+        Self { replayed: true, ..self }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil() as u64));
+        }
+        if self.replayed {
+            headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+        }
+        response
+    }
+}

@@ -1,0 +1,183 @@
+//! What a client says on a socket, and how it is answered.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::super::{
+    Problem, State,
+    dto::{OrderView, PlaceRequest, ReplaceRequest},
+    entry::{self, Done, Pending},
+    extract,
+    orders::cancel_after_ns,
+};
+use super::subscriptions::Wish;
+use crate::domain::{AccountId, CancelAll, ClientOrderId, OrderId, Priority, Side};
+use crate::queue::{ConnectionId, Target};
+
+/// The longest `id` that is echoed.
+const ID_BYTES_MAX: usize = 64;
+
+/// Every message a client can send: `op` says which fields it has.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message<'a> {
+    #[serde(borrow)]
+    op: Cow<'a, str>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    channels: Option<Vec<String>>,
+    symbols: Option<Vec<String>>,
+    from_seq: Option<u64>,
+    #[serde(borrow)]
+    order: Option<&'a RawValue>,
+    order_id: Option<u64>,
+    #[serde(borrow)]
+    client_order_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    changes: Option<&'a RawValue>,
+    #[serde(borrow)]
+    symbol: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    side: Option<Cow<'a, str>>,
+    timeout_ms: Option<u64>,
+}
+
+/// What a message asks of the session.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// Follow something.
+    Subscribe(Wish),
+    /// Follow it no more.
+    Unsubscribe(Wish),
+    /// Nothing but an answer.
+    Ping,
+    /// To wait for what this comes to.
+    Order(Pending),
+}
+
+/// Reads a message, and submits the order request that it may be. The id comes first: even a refusal echoes it.
+pub(super) async fn read(
+    state: &State,
+    account: AccountId,
+    connection: ConnectionId,
+    text: &str,
+) -> (Option<Box<RawValue>>, Result<Asked, Problem>) {
+    let message: Message<'_> = match extract::parse(text.as_bytes()) {
+        Ok(message) => message,
+        Err(problem) => return (None, Err(problem)),
+    };
+    match message.id {
+        Some(id) if id.get().len() > ID_BYTES_MAX || !matches!(id.get().as_bytes().first(), Some(b'"' | b'0'..=b'9')) => {
+            let detail = format!("id must be a number or a string of at most {ID_BYTES_MAX} bytes");
+            (None, Err(Problem::bad_request("invalid_request", detail)))
+        }
+        id => (id.map(ToOwned::to_owned), asked(state, account, connection, &message).await),
+    }
+}
+
+async fn asked(
+    state: &State,
+    account: AccountId,
+    connection: ConnectionId,
+    message: &Message<'_>,
+) -> Result<Asked, Problem> {
+    let connection = Some(connection);
+    let pending = match &*message.op {
+        "ping" => return Ok(Asked::Ping),
+        "subscribe" => return message.wish(state).map(Asked::Subscribe),
+        "unsubscribe" => return message.wish(state).map(Asked::Unsubscribe),
+        "place" => {
+            let order = message.order.ok_or_else(|| missing("order"))?;
+            let request: PlaceRequest<'_> = extract::parse(order.get().as_bytes())?;
+            entry::place(state, request.check(account, state.instrument_id())?, connection).await
+        }
+        "cancel" => entry::cancel(state, account, message.target()?, connection).await,
+        "replace" => {
+            let changes = message.changes.ok_or_else(|| missing("changes"))?;
+            let terms = extract::parse::<ReplaceRequest<'_>>(changes.get().as_bytes())?.check()?;
+            entry::replace(state, account, message.target()?, terms, connection).await
+        }
+        "cancel_all" => entry::cancel_all(state, message.cancel_all(state, account)?, connection).await,
+        "cancel_after" => {
+            let timeout_ns = cancel_after_ns(message.timeout_ms.ok_or_else(|| missing("timeout_ms"))?)?;
+            entry::cancel_after(state, account, timeout_ns, connection).await
+        }
+        _ => {
+            let words = "subscribe, unsubscribe, ping, place, cancel, replace, cancel_all, cancel_after";
+            return Err(Problem::bad_request("unknown_op", format!("op must be one of {words}")));
+        }
+    };
+    pending.map(Asked::Order)
+}
+
+fn missing(field: &str) -> Problem {
+    Problem::bad_request("invalid_request", format!("missing field `{field}`"))
+}
+
+impl Message<'_> {
+    fn wish(&self, state: &State) -> Result<Wish, Problem> {
+        let channels = self.channels.as_deref().ok_or_else(|| missing("channels"))?;
+        Wish::parse(state, channels, self.symbols.as_deref(), self.from_seq)
+    }
+
+    fn target(&self) -> Result<Target, Problem> {
+        match (self.order_id, self.client_order_id.as_deref()) {
+            (Some(order_id), None) => Ok(Target::OrderId(OrderId(order_id))),
+            (None, Some(id)) => {
+                ClientOrderId::parse(id).map(Target::ClientOrderId).map_err(|_| Problem::unknown_order())
+            }
+            _ => Err(Problem::bad_request("invalid_request", "either order_id or client_order_id is needed")),
+        }
+    }
+
+    fn cancel_all(&self, state: &State, account: AccountId) -> Result<CancelAll, Problem> {
+        let instrument = self.symbol.as_deref().map(|symbol| extract::instrument(state, symbol)).transpose()?;
+        let side = self.side.as_deref().map(|side| {
+            Side::parse(side).ok_or_else(|| Problem::bad_request("invalid_request", "side must be one of buy, sell"))
+        });
+        Ok(CancelAll { account, instrument: instrument.map(|instrument| instrument.id), side: side.transpose()? })
+    }
+}
+
+/// `{"channel":"reply","id":3,"ok":true,"order":{…}}`, or with a problem.
+#[derive(Debug, Serialize)]
+struct Reply<'a> {
+    channel: &'static str,
+    id: Option<&'a RawValue>,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a OrderView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<Priority>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canceled: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replayed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a Problem>,
+}
+
+/// Writes the answer to a message.
+pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>) -> Vec<u8> {
+    let mut reply = Reply {
+        channel: "reply",
+        id,
+        ok: answer.is_ok(),
+        order: None,
+        priority: None,
+        canceled: None,
+        replayed: None,
+        problem: None,
+    };
+    match answer {
+        Ok(Done::Placed(order) | Done::Canceled(order)) => reply.order = Some(order),
+        Ok(Done::Replayed(order)) => (reply.order, reply.replayed) = (Some(order), Some(true)),
+        Ok(Done::Replaced(order, priority)) => (reply.order, reply.priority) = (Some(order), Some(*priority)),
+        Ok(Done::CanceledAll(count)) => reply.canceled = Some(*count),
+        Ok(Done::Applied) => {}
+        Err(problem) => reply.problem = Some(problem),
+    }
+    serde_json::to_vec(&reply).unwrap_or_default()
+}

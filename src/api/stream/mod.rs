@@ -1,0 +1,107 @@
+//! `GET /stream`: the WebSocket that executions and market data leave by, and orders may come in by.
+//!
+//! The handshake is here; what follows is a [`session::Session`], a task of its own that owns the TCP stream: tungstenite
+//! reads what the client sends, and finished frames from the logs are written straight to the socket, everything between
+//! the connection's cursors and the logs' ends in one call.
+
+mod duplex;
+mod message;
+mod outbox;
+mod session;
+mod subscriptions;
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Request, State as Shared},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::{Caller, Problem, State, extract::QueryOf};
+use crate::queue::ConnectionId;
+use session::Session;
+use subscriptions::Wish;
+
+/// When a socket is slow.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamLimits {
+    /// How many executions a live connection may be behind.
+    pub lag_limit: u64,
+    /// How long it may take no bytes while there are some for it.
+    pub stall_timeout: Duration,
+}
+
+/// The query of `GET /stream`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamQuery {
+    channels: Option<String>,
+    symbols: Option<String>,
+    from_seq: Option<u64>,
+}
+
+/// `GET /stream`
+pub(super) async fn upgrade(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    QueryOf(query): QueryOf<StreamQuery>,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    let accept = accept_key(request.headers())?;
+    let split = |list: &Option<String>| -> Option<Vec<String>> {
+        list.as_ref().map(|list| list.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect())
+    };
+    let channels = split(&query.channels).unwrap_or_else(|| vec!["executions".to_owned()]);
+    let wish = Wish::parse(&state, &channels, split(&query.symbols).as_deref(), query.from_seq)?;
+    let upgraded = hyper::upgrade::on(&mut request);
+    let connection = ConnectionId(state.connections.fetch_add(1, Relaxed));
+    let task = state.clone();
+    state.sockets.spawn(async move {
+        let upgraded = match upgraded.await {
+            Ok(upgraded) => upgraded,
+            Err(error) => return tracing::debug!(%error, "a handshake broke off"),
+        };
+        // The server serves plain TCP only, so the stream below the upgrade is known.
+        match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => {
+                let session = Session::new(task, account, connection, parts.io.into_inner(), parts.read_buf);
+                session.await.run(wish).await;
+            }
+            Err(_) => tracing::error!("an upgraded connection is no TCP stream"),
+        }
+    });
+    let response = Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_ACCEPT, accept)
+        .body(Body::empty());
+    response.map_err(|_| Problem::internal())
+}
+
+/// Checks that the request is a WebSocket handshake (RFC 6455, section 4.2.1), and derives the answer to its key.
+fn accept_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let has = |name, token: &str| {
+        let values = headers.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+    };
+    if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
+        let detail = "This is a WebSocket: connect with a WebSocket client";
+        return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail));
+    }
+    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
+        let detail = "Sec-WebSocket-Version must be 13";
+        return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail));
+    }
+    // 16 random bytes in base64.
+    match headers.get(header::SEC_WEBSOCKET_KEY) {
+        Some(key) if key.len() == 24 => Ok(derive_accept_key(key.as_bytes())),
+        _ => Err(Problem::bad_request("invalid_handshake", "Sec-WebSocket-Key must be 16 bytes in base64")),
+    }
+}

@@ -1,0 +1,278 @@
+//! One connection: it reads requests, writes answers and everything its cursors come upon, until one side has enough.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, SinkExt, StreamExt, stream::FuturesOrdered};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error,
+        protocol::{Message, Role, WebSocketConfig},
+    },
+};
+
+use super::super::{
+    Problem, State,
+    entry::{self, Done},
+};
+use super::{
+    duplex::Duplex,
+    message::{self, Asked},
+    outbox::{Finish, Outbox},
+    subscriptions::{Lost, Subscriptions, Wish},
+};
+use crate::domain::{AccountId, AccountName, Nanos};
+use crate::queue::ConnectionId;
+use crate::stream::text_frame;
+
+/// The largest message a client may send.
+const MESSAGE_MAX: usize = 64 * 1024;
+/// How many requests of one connection may wait for their answers; further ones are not read.
+const IN_FLIGHT_MAX: usize = 1_024;
+/// While so many bytes wait to go out, no requests are read.
+const OUT_BYTES_MAX: usize = 512 * 1024;
+/// How often a heartbeat is sent.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// The answer to a request, once it is there: requests are answered in the order in which they came.
+type Answering = Pin<Box<dyn Future<Output = (Option<Box<RawValue>>, Result<Done, Problem>)> + Send>>;
+
+/// See the module.
+pub(super) struct Session {
+    state: State,
+    account: AccountId,
+    connection: ConnectionId,
+    inbound: WebSocketStream<Duplex>,
+    outbox: Outbox,
+    subscriptions: Subscriptions,
+    answering: FuturesOrdered<Answering>,
+}
+
+/// Why a connection ends.
+enum End {
+    /// The client closed it, or is gone.
+    Gone,
+    /// The venue shuts down.
+    Shutdown,
+    /// The client cannot be served any more.
+    Closed(u16, String),
+    /// It lost its place.
+    Lost(Lost),
+}
+
+impl From<Lost> for End {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
+}
+
+/// A frame of the `status` channel.
+#[derive(Serialize)]
+struct Status {
+    channel: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<AccountName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_seq: Option<u64>,
+    last_seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts: Option<Nanos>,
+}
+
+impl Status {
+    fn new(kind: &'static str, last_seq: u64) -> Self {
+        Self { channel: "status", kind, account: None, oldest_seq: None, last_seq, epoch: None, ts: None }
+    }
+
+    fn frame(&self) -> Bytes {
+        text_frame(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+impl Session {
+    /// A session on an upgraded stream; `early` is what was read beyond the handshake.
+    pub(super) async fn new(
+        state: State,
+        account: AccountId,
+        connection: ConnectionId,
+        socket: TcpStream,
+        early: Bytes,
+    ) -> Self {
+        let (read, write) = socket.into_split();
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(MESSAGE_MAX))
+            .max_frame_size(Some(MESSAGE_MAX))
+            .write_buffer_size(0)
+            .max_write_buffer_size(MESSAGE_MAX);
+        let inbound = WebSocketStream::from_raw_socket(Duplex::new(read, early), Role::Server, Some(config)).await;
+        let subscriptions = Subscriptions::new(state.stream.lag_limit);
+        let outbox = Outbox::new(write);
+        Self { state, account, connection, inbound, outbox, subscriptions, answering: FuturesOrdered::new() }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run(mut self, wish: Wish) {
+        self.state.metrics.sockets.inc();
+        let end = match self.hello(&wish) {
+            Ok(()) => self.serve().await,
+            Err(end) => end,
+        };
+        self.state.metrics.sockets.dec();
+        match end {
+            End::Gone => self.outbox.close(1000, "", Finish::All).await,
+            End::Shutdown => {
+                self.outbox.push(Status::new("shutdown", last_seq(&self.state, self.account)).frame());
+                self.outbox.close(1001, "shutting down", Finish::All).await;
+            }
+            End::Closed(code, reason) => self.outbox.close(code, &reason, Finish::All).await,
+            End::Lost(Lost::Gap { oldest_seq, last_seq }) => {
+                let gap = Status { oldest_seq: Some(oldest_seq), ..Status::new("gap", last_seq) };
+                self.outbox.push(gap.frame());
+                self.outbox.close(4010, "gap", Finish::All).await;
+            }
+            End::Lost(Lost::Slow { last_seq }) => {
+                tracing::info!(connection = self.connection.0, last_seq, "closing a socket that is too slow");
+                self.outbox.close(4008, &format!("slow consumer, last_seq={last_seq}"), Finish::Frame).await;
+            }
+        }
+    }
+
+    fn hello(&mut self, wish: &Wish) -> Result<(), End> {
+        let hello = Status {
+            account: self.state.read.account_name(self.account).copied(),
+            epoch: Some(self.state.epoch.clone()),
+            ..Status::new("hello", last_seq(&self.state, self.account))
+        };
+        self.outbox.push(hello.frame());
+        Ok(self.subscribe(wish)?)
+    }
+
+    fn subscribe(&mut self, wish: &Wish) -> Result<(), Lost> {
+        let Self { state, account, subscriptions, outbox, .. } = self;
+        outbox.fill(|out| subscriptions.add(state, *account, wish, out))
+    }
+
+    async fn serve(&mut self) -> End {
+        let closing = self.state.closing.clone();
+        let mut executions = self.state.hub.executions(self.account).map(|log| log.watch());
+        let mut public = self.state.hub.watch_public();
+        let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut progress = Instant::now();
+        loop {
+            let read_on = self.answering.len() < IN_FLIGHT_MAX && self.outbox.left() < OUT_BYTES_MAX;
+            if self.outbox.left() == 0 {
+                progress = Instant::now();
+                let Self { state, subscriptions, outbox, .. } = self;
+                if let Err(lost) = outbox.fill(|out| subscriptions.fill(state, out)) {
+                    return lost.into();
+                }
+            }
+            let waiting = self.outbox.left() > 0;
+            tokio::select! {
+                biased;
+                () = closing.cancelled() => return End::Shutdown,
+                written = self.outbox.write(), if waiting => match written {
+                    Ok(()) => progress = Instant::now(),
+                    Err(_) => return End::Gone,
+                },
+                Some(answer) = self.answering.next(), if !self.answering.is_empty() => self.answer(answer),
+                message = self.inbound.next(), if read_on => {
+                    if let Err(end) = self.receive(message).await {
+                        return end;
+                    }
+                }
+                () = news(&mut executions) => if let Err(lost) = self.subscriptions.check_lag() {
+                    return lost.into();
+                },
+                changed = public.changed() => if changed.is_err() { return End::Shutdown },
+                _ = heartbeat.tick() => {
+                    let beat = Status::new("heartbeat", last_seq(&self.state, self.account));
+                    self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
+                }
+                () = tokio::time::sleep_until(progress + self.state.stream.stall_timeout), if waiting => {
+                    return End::Lost(Lost::Slow { last_seq: last_seq(&self.state, self.account) });
+                }
+            }
+        }
+    }
+
+    /// Writes an answer, and all others that are there too.
+    fn answer(&mut self, first: (Option<Box<RawValue>>, Result<Done, Problem>)) {
+        let mut next = Some(first);
+        while let Some((id, answer)) = next {
+            self.outbox.push(text_frame(&message::reply(id.as_deref(), &answer)));
+            next = self.answering.next().now_or_never().flatten();
+        }
+    }
+
+    async fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
+        match message {
+            Some(Ok(Message::Text(text))) => self.request(&text).await,
+            Some(Ok(Message::Binary(_))) => {
+                Err(End::Closed(1003, "messages are JSON texts, not binary".to_owned()))
+            }
+            Some(Ok(Message::Ping(_))) => {
+                // Makes tungstenite write its pong.
+                self.inbound.flush().await.map_err(|_| End::Gone)?;
+                let pong = self.inbound.get_mut().take_written();
+                self.outbox.push(pong);
+                Ok(())
+            }
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(()),
+            Some(Ok(Message::Close(_))) | None => Err(End::Gone),
+            Some(Err(Error::Capacity(_))) => Err(End::Closed(1009, format!("a message has at most {MESSAGE_MAX} bytes"))),
+            Some(Err(Error::Utf8(_))) => Err(End::Closed(1007, "a text must be UTF-8".to_owned())),
+            Some(Err(Error::Protocol(error))) => Err(End::Closed(1002, error.to_string())),
+            Some(Err(_)) => Err(End::Gone),
+        }
+    }
+
+    async fn request(&mut self, text: &str) -> Result<(), End> {
+        let (id, asked) = message::read(&self.state, self.account, self.connection, text).await;
+        let answer = match asked {
+            Ok(Asked::Ping) => Ok(Done::Applied),
+            Ok(Asked::Subscribe(wish)) => {
+                self.subscribe(&wish)?;
+                Ok(Done::Applied)
+            }
+            Ok(Asked::Unsubscribe(wish)) => {
+                self.subscriptions.remove(&wish);
+                Ok(Done::Applied)
+            }
+            Ok(Asked::Order(pending)) => {
+                let (state, account) = (self.state.clone(), self.account);
+                let answering = async move { (id, entry::finish(&state, account, pending).await) };
+                self.answering.push_back(Box::pin(answering));
+                return Ok(());
+            }
+            Err(problem) => Err(problem),
+        };
+        self.answering.push_back(Box::pin(std::future::ready((id, answer))));
+        Ok(())
+    }
+}
+
+fn last_seq(state: &State, account: AccountId) -> u64 {
+    state.hub.executions(account).map_or(0, |log| log.last_seq())
+}
+
+/// Waits for the account's next execution.
+async fn news(executions: &mut Option<watch::Receiver<u64>>) {
+    match executions {
+        Some(executions) if executions.changed().await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
+}

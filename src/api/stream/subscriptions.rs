@@ -1,0 +1,287 @@
+//! What one connection follows: a cursor into each log it asked for.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::super::{Problem, State};
+use crate::domain::{AccountId, Symbol};
+use crate::stream::{
+    Log, Read,
+    encode::{self, BookReport},
+    text_frame,
+};
+
+/// How many bytes are taken from the logs at a time.
+const READ_BYTES: usize = 256 * 1024;
+/// The most levels of a side in a book snapshot.
+const SNAPSHOT_DEPTH: usize = 100_000;
+/// The most symbols that one request may name.
+const SYMBOLS_MAX: usize = 256;
+
+/// A channel that can be subscribed to. `status` is sent to everyone, asked for or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Channel {
+    Executions,
+    Trades,
+    Book,
+    Quotes,
+    Best,
+    Queue,
+    Status,
+}
+
+impl Channel {
+    const ALL: [(&'static str, Self); 7] = [
+        ("executions", Self::Executions),
+        ("trades", Self::Trades),
+        ("book", Self::Book),
+        ("quotes", Self::Quotes),
+        ("best", Self::Best),
+        ("queue", Self::Queue),
+        ("status", Self::Status),
+    ];
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let found = Self::ALL.into_iter().find(|(word, _)| *word == text);
+        found.map(|(_, channel)| channel).ok_or_else(|| {
+            let words: Vec<&str> = Self::ALL.iter().map(|(word, _)| *word).collect();
+            Problem::bad_request("unknown_channel", format!("A channel must be one of {}", words.join(", ")))
+        })
+    }
+}
+
+/// What a client asked to follow, or not to follow any more.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    channels: Vec<Channel>,
+    /// Of public channels, these only; `None`: all there are and will be.
+    symbols: Option<Vec<Symbol>>,
+    /// Executions from here on; `None`: from now on.
+    from_seq: Option<u64>,
+}
+
+impl Wish {
+    /// Reads what a client asked for.
+    pub(super) fn parse(
+        state: &State,
+        channels: &[impl AsRef<str>],
+        symbols: Option<&[impl AsRef<str>]>,
+        from_seq: Option<u64>,
+    ) -> Result<Self, Problem> {
+        let channels = channels.iter().map(|word| Channel::parse(word.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let Some(symbols) = symbols else { return Ok(Self { channels, symbols: None, from_seq }) };
+        if symbols.len() > SYMBOLS_MAX {
+            return Err(Problem::bad_request("too_many_symbols", format!("At most {SYMBOLS_MAX} symbols may be named")));
+        }
+        let quoted = state.hub.quoted();
+        let known = |text: &str| {
+            let symbol = Symbol::parse_path(text).ok()?;
+            (state.read.instrument(&symbol).is_some() || quoted.contains(&symbol)).then_some(symbol)
+        };
+        let symbols = symbols.iter().map(|text| {
+            let text = text.as_ref();
+            known(text).ok_or_else(|| Problem::not_found("unknown_symbol", format!("Unknown symbol: {text:.32}")))
+        });
+        Ok(Self { channels, symbols: Some(symbols.collect::<Result<_, _>>()?), from_seq })
+    }
+
+    pub(super) fn wants_executions(&self) -> bool {
+        self.channels.contains(&Channel::Executions)
+    }
+}
+
+/// A place in a log.
+#[derive(Debug)]
+struct Cursor {
+    log: Arc<Log>,
+    /// The next frame to send.
+    seq: u64,
+}
+
+/// The account's executions, on their way to one connection.
+#[derive(Debug)]
+struct Executions {
+    cursor: Cursor,
+    /// Whether the connection has once been at the end.
+    live: bool,
+}
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// It asked for executions that are not kept, or do not exist yet.
+    Gap {
+        /// The oldest that is kept.
+        oldest_seq: u64,
+        /// The last there is.
+        last_seq: u64,
+    },
+    /// It fell too far behind.
+    Slow {
+        /// The last there is.
+        last_seq: u64,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    executions: Option<Executions>,
+    public: BTreeMap<(Channel, Option<Symbol>), Cursor>,
+    /// Whether symbols that are quoted for the first time are to be followed too.
+    all_quotes: bool,
+    lag_limit: u64,
+}
+
+impl Subscriptions {
+    pub(super) fn new(lag_limit: u64) -> Self {
+        Self { executions: None, public: BTreeMap::new(), all_quotes: false, lag_limit }
+    }
+
+    /// Follows what is wished for; a book's snapshot goes to `out` at once.
+    pub(super) fn add(
+        &mut self,
+        state: &State,
+        account: AccountId,
+        wish: &Wish,
+        out: &mut VecDeque<Bytes>,
+    ) -> Result<(), Lost> {
+        for channel in &wish.channels {
+            match channel {
+                Channel::Executions => self.follow_executions(state, account, wish.from_seq)?,
+                Channel::Trades | Channel::Book => {
+                    let instruments = state.read.instruments().iter().map(|instrument| instrument.spec.symbol);
+                    for symbol in wish.symbols.clone().unwrap_or_else(|| instruments.collect()) {
+                        self.follow_market(state, *channel, symbol, out);
+                    }
+                }
+                Channel::Quotes => {
+                    self.all_quotes |= wish.symbols.is_none();
+                    for symbol in wish.symbols.clone().unwrap_or_else(|| state.hub.quoted()) {
+                        self.follow_quotes(state, symbol);
+                    }
+                }
+                Channel::Best => self.follow((Channel::Best, None), state.hub.best()),
+                Channel::Queue => self.follow((Channel::Queue, None), state.hub.queue()),
+                Channel::Status => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows it no more; without symbols, the channel as a whole.
+    pub(super) fn remove(&mut self, wish: &Wish) {
+        for channel in &wish.channels {
+            if *channel == Channel::Executions {
+                self.executions = None;
+            }
+            if *channel == Channel::Quotes {
+                self.all_quotes = false;
+            }
+            self.public.retain(|(followed, symbol), _| {
+                let named = wish.symbols.as_ref().is_none_or(|symbols| symbol.is_some_and(|symbol| symbols.contains(&symbol)));
+                followed != channel || !named
+            });
+        }
+    }
+
+    fn follow_executions(&mut self, state: &State, account: AccountId, from_seq: Option<u64>) -> Result<(), Lost> {
+        let Some(log) = state.hub.executions(account) else { return Ok(()) };
+        let (oldest_seq, last_seq) = (log.oldest_seq(), log.last_seq());
+        let seq = from_seq.unwrap_or(last_seq + 1);
+        if seq < oldest_seq || seq > last_seq + 1 {
+            return Err(Lost::Gap { oldest_seq, last_seq });
+        }
+        self.executions = Some(Executions { cursor: Cursor { log: log.clone(), seq }, live: false });
+        Ok(())
+    }
+
+    fn follow(&mut self, key: (Channel, Option<Symbol>), log: &Arc<Log>) {
+        self.public.entry(key).or_insert_with(|| Cursor { log: log.clone(), seq: log.last_seq() + 1 });
+    }
+
+    fn follow_market(&mut self, state: &State, channel: Channel, symbol: Symbol, out: &mut VecDeque<Bytes>) {
+        let Some(instrument) = state.read.instrument(&symbol) else { return };
+        if channel == Channel::Trades {
+            if let Some(log) = state.hub.trades(instrument.id) {
+                self.follow((channel, Some(symbol)), log);
+            }
+        } else if let Some(log) = state.hub.book(instrument.id) {
+            let seq = snapshot(state, symbol, out);
+            self.public.insert((channel, Some(symbol)), Cursor { log: log.clone(), seq });
+        }
+    }
+
+    fn follow_quotes(&mut self, state: &State, symbol: Symbol) {
+        if let Some(log) = state.hub.quotes(symbol) {
+            self.follow((Channel::Quotes, Some(symbol)), &log);
+        }
+    }
+
+    /// Takes from the logs what there is for this connection, up to a limit.
+    pub(super) fn fill(&mut self, state: &State, out: &mut VecDeque<Bytes>) -> Result<(), Lost> {
+        if let Some(executions) = &mut self.executions {
+            executions.fill(self.lag_limit, out)?;
+        }
+        if self.all_quotes {
+            for symbol in state.hub.quoted() {
+                self.follow_quotes(state, symbol);
+            }
+        }
+        for ((channel, symbol), cursor) in &mut self.public {
+            match cursor.log.read(cursor.seq, READ_BYTES, out) {
+                Read::Frames { next_seq } => cursor.seq = next_seq,
+                // Public channels are conflated for who is slow: a book starts anew, the others go on from the oldest.
+                Read::Gone { oldest_seq } => match (channel, symbol) {
+                    (Channel::Book, Some(symbol)) => cursor.seq = snapshot(state, *symbol, out),
+                    _ => cursor.seq = oldest_seq,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a connection that takes nothing at the moment is not too far behind.
+    pub(super) fn check_lag(&self) -> Result<(), Lost> {
+        match &self.executions {
+            Some(executions) => executions.check_lag(self.lag_limit),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Executions {
+    fn fill(&mut self, lag_limit: u64, out: &mut VecDeque<Bytes>) -> Result<(), Lost> {
+        self.check_lag(lag_limit)?;
+        let last_seq = self.cursor.log.last_seq();
+        match self.cursor.log.read(self.cursor.seq, READ_BYTES, out) {
+            Read::Frames { next_seq } => {
+                self.cursor.seq = next_seq;
+                self.live |= next_seq > last_seq;
+                Ok(())
+            }
+            Read::Gone { .. } => Err(Lost::Slow { last_seq }),
+        }
+    }
+
+    fn check_lag(&self, lag_limit: u64) -> Result<(), Lost> {
+        let last_seq = self.cursor.log.last_seq();
+        let lag = (last_seq + 1).saturating_sub(self.cursor.seq);
+        if self.live && lag > lag_limit { Err(Lost::Slow { last_seq }) } else { Ok(()) }
+    }
+}
+
+/// Writes a book as it is, and says which of its changes is next.
+fn snapshot(state: &State, symbol: Symbol, out: &mut VecDeque<Bytes>) -> u64 {
+    let Some(instrument) = state.read.instrument(&symbol) else { return 1 };
+    let book = state.read.book(instrument, SNAPSHOT_DEPTH);
+    let mut json = Vec::new();
+    let report = BookReport { symbol, seq: book.seq, prev: None, bids: &book.bids, asks: &book.asks };
+    encode::book(&report, &mut json);
+    out.push_back(text_frame(&json));
+    book.seq + 1
+}

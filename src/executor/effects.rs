@@ -1,0 +1,152 @@
+//! A batch in the making: what its commands did, gathered and encoded while they are applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::sync::oneshot;
+
+use crate::domain::{
+    AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side, Trade,
+    TradeReport,
+};
+use crate::engine;
+use crate::journal::Record;
+use crate::queue::Answer;
+use crate::read::{self, Changes, ReadModel};
+use crate::stream::{
+    Block, BlockBuilder,
+    encode::{self, BookReport},
+};
+
+/// What a batch shows to the world once it is kept.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// For the read model.
+    pub changes: Changes,
+    /// Finished frames, by account.
+    pub executions: Vec<(AccountId, Block)>,
+    /// Finished frames of public trades, by instrument.
+    pub trades: Vec<(InstrumentId, Block)>,
+    /// Finished frames of book changes, by instrument.
+    pub books: Vec<(InstrumentId, Block)>,
+    /// Client ids whose orders were numbered.
+    pub kept: Vec<(AccountId, ClientOrderId, OrderId)>,
+    /// Who is answered, and what.
+    pub replies: Vec<(oneshot::Sender<Answer>, Answer)>,
+}
+
+/// A batch in the making.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) records: Vec<Record>,
+    pub(super) effects: Effects,
+    /// Accounts whose balances may have changed.
+    pub(super) accounts: BTreeSet<AccountId>,
+    /// Changed levels, in order; the last word on each counts.
+    pub(super) levels: Vec<LevelChange>,
+    executions: BTreeMap<AccountId, BlockBuilder>,
+    trades: BTreeMap<InstrumentId, BlockBuilder>,
+    numbers: Numbers,
+}
+
+/// The next sequence of each instrument's public logs; outlives the batches.
+#[derive(Debug, Default)]
+struct Numbers {
+    trades: BTreeMap<InstrumentId, u64>,
+    books: BTreeMap<InstrumentId, u64>,
+}
+
+impl Batch {
+    /// Adds an execution.
+    pub(super) fn report(&mut self, report: Report, account: &AccountName) {
+        let block =
+            self.executions.entry(report.order.account).or_insert_with(|| BlockBuilder::new(report.seq.0));
+        assert_eq!(block.next_seq(), report.seq.0, "an account's executions are numbered densely");
+        block.push(|into| encode::execution(&report, account, into));
+        self.accounts.insert(report.order.account);
+        self.effects.changes.reports.push(report);
+    }
+
+    /// Adds a public trade.
+    pub(super) fn trade(&mut self, trade: &Trade, instrument: &Instrument) {
+        let report = TradeReport::new(trade, instrument);
+        let next = self.numbers.trades.entry(instrument.id).or_insert(1);
+        let block = self.trades.entry(instrument.id).or_insert_with(|| BlockBuilder::new(*next));
+        block.push(|into| encode::trade(&report, into));
+        *next = block.next_seq();
+        self.effects.changes.trades.push((instrument.id, report));
+    }
+
+    /// Adds an account's balances as they now are.
+    pub(super) fn balances(&mut self, account: AccountId, balances: impl Iterator<Item = engine::Balance>) {
+        let balances = balances.map(|balance| {
+            let engine::Balance { asset, free, held } = balance;
+            read::Balance { asset, free, held }
+        });
+        self.effects.changes.balances.push((account, balances.collect()));
+    }
+
+    /// Makes one change of each book out of all its changed levels.
+    pub(super) fn books(&mut self, read: &ReadModel) {
+        let mut last_words: BTreeMap<(InstrumentId, Side, Price), LevelChange> = BTreeMap::new();
+        for level in self.levels.drain(..) {
+            last_words.insert((level.instrument, level.side, level.price), level);
+        }
+        let mut books: BTreeMap<InstrumentId, Vec<LevelChange>> = BTreeMap::new();
+        for (key, level) in last_words {
+            books.entry(key.0).or_default().push(level);
+        }
+        for (id, levels) in books {
+            let Some(instrument) = read.instruments().get(id.0 as usize) else { continue };
+            let seq = *self.numbers.books.entry(id).and_modify(|seq| *seq += 1).or_insert(1);
+            self.effects.books.push((id, book_frame(instrument, seq, &levels)));
+            self.effects.changes.books.push((id, seq, levels));
+        }
+    }
+
+    /// What is kept, what is shown, and the batch to go on with.
+    pub(super) fn finish(self) -> (Vec<Record>, Effects, Self) {
+        let mut effects = self.effects;
+        effects.executions = self.executions.into_iter().map(|(account, block)| (account, block.build())).collect();
+        effects.trades = self.trades.into_iter().map(|(instrument, block)| (instrument, block.build())).collect();
+        (self.records, effects, Self { numbers: self.numbers, ..Self::default() })
+    }
+
+    /// What to answer, given the outcome of a command whose reports start at `first_report`.
+    pub(super) fn answer(&self, outcome: Outcome, first_report: usize) -> Answer {
+        let last = |order_id: OrderId| {
+            let reports = self.effects.changes.reports.get(first_report..).unwrap_or_default();
+            reports.iter().rfind(|report| report.order.order_id == order_id)
+        };
+        let order = |order_id| last(order_id).map(|report| report.order.clone());
+        let answer = match outcome {
+            Outcome::Done => Some(Answer::Done),
+            Outcome::Placed(order_id) => order(order_id).map(Answer::Placed),
+            Outcome::Canceled(order_id) => order(order_id).map(Answer::Canceled),
+            Outcome::CanceledAll(count) => Some(Answer::CanceledAll(count)),
+            Outcome::Replaced(order_id, priority) => order(order_id).map(|order| Answer::Replaced(order, priority)),
+            Outcome::TooLate(order_id) => last(order_id).map(|report| Answer::TooLate(Box::new(report.clone()))),
+            Outcome::NotFound => Some(Answer::NotFound),
+            Outcome::Refused(code) => Some(Answer::Refused(code)),
+        };
+        answer.expect("an outcome that names an order comes with an execution of it")
+    }
+}
+
+fn book_frame(instrument: &Instrument, seq: u64, levels: &[LevelChange]) -> Block {
+    let side = |side: Side| -> Vec<_> {
+        let levels = levels.iter().filter(|level| level.side == side);
+        let level = |level: &LevelChange| {
+            let quantity = level.quantity.map(|quantity| instrument.quantity_decimal(quantity));
+            (instrument.price_decimal(level.price), quantity)
+        };
+        match side {
+            Side::Buy => levels.rev().map(level).collect(),
+            Side::Sell => levels.map(level).collect(),
+        }
+    };
+    let (bids, asks) = (side(Side::Buy), side(Side::Sell));
+    let book = BookReport { symbol: instrument.spec.symbol, seq, prev: Some(seq - 1), bids: &bids, asks: &asks };
+    let mut block = BlockBuilder::new(seq);
+    block.push(|into| encode::book(&book, into));
+    block.build()
+}

@@ -1,0 +1,249 @@
+//! The one task that executes: it takes requests from the queue, numbers and stamps them, applies them to the engine, and
+//! hands the journal each batch with what it will show.
+//!
+//! In: the queue's [`Outlet`]. Out: [`Effects`] behind the journal's gate. It alone owns the engine, so no lock guards an
+//! order.
+//!
+//! - **Batches.** Everything that waits is executed together, up to [`BATCH_MAX`] requests, and becomes visible together.
+//! - **Stamps** never go back: `max(last stamp, clock)`.
+//! - **Deadlines** of the engine (expiry, cancel-after) wake it with a tick.
+//! - **Draining.** Once told to, it closes the queue, executes what is left without simulated delay, and ends.
+
+mod effects;
+mod release;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+pub use effects::Effects;
+pub use release::Release;
+
+use crate::domain::{
+    AccountId, CancelAll, Command, Events, ExecutionType, Nanos, OrderId, Outcome, Place, Quote, Replace, Report,
+};
+use crate::engine::Engine;
+use crate::journal::{Journal, Record};
+use crate::queue::{Action, Admission, Answer, Outlet, Request, Target};
+use crate::read::ReadModel;
+use effects::Batch;
+
+/// The most requests that are executed before their effects are released: bounds how long a reader waits behind a batch.
+pub const BATCH_MAX: usize = 512;
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
+
+/// What an executor is made of.
+pub struct Parts {
+    /// The engine, which only the executor touches.
+    pub engine: Engine,
+    /// Where batches are kept before they show.
+    pub journal: Box<dyn Journal<Effects>>,
+    /// Client ids, to follow an order by its client's name for it.
+    pub admission: Admission,
+    /// The instruments and account names that reports are written with.
+    pub read: Arc<ReadModel>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Simulated time that each request takes.
+    pub delay: Duration,
+}
+
+/// The executor; see the module.
+pub struct Executor {
+    parts: Parts,
+    /// The number of the last input.
+    number: u64,
+    /// Its stamp.
+    stamp: Nanos,
+    events: Events,
+    batch: Batch,
+    quotes: Vec<Command>,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor").field("number", &self.number).field("stamp", &self.stamp).finish_non_exhaustive()
+    }
+}
+
+impl Executor {
+    /// An executor that has applied `genesis`, the venue's configuration as commands.
+    pub fn new(parts: Parts, genesis: Vec<Command>) -> Self {
+        let mut executor = Self {
+            parts,
+            number: 0,
+            stamp: Nanos(0),
+            events: Events::default(),
+            batch: Batch::default(),
+            quotes: Vec::new(),
+        };
+        for command in genesis {
+            executor.apply(command);
+        }
+        executor.finish_batch();
+        executor
+    }
+
+    /// Executes until `drain` is canceled and the queue is empty.
+    pub async fn run(mut self, mut outlet: Outlet, drain: CancellationToken) {
+        let mut draining = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = drain.cancelled(), if !draining => {
+                    draining = true;
+                    outlet.close();
+                    continue;
+                }
+                ready = outlet.ready() => if !ready { break },
+                () = self.deadline() => {
+                    self.apply(Command::Tick);
+                }
+            }
+            let mut requests_max = BATCH_MAX;
+            if !self.parts.delay.is_zero() && !draining {
+                // What the wait is for is chosen after it: the discipline holds at the moment of execution.
+                tokio::select! {
+                    () = tokio::time::sleep(self.parts.delay) => {}
+                    () = drain.cancelled() => {}
+                }
+                requests_max = 1;
+            }
+            self.execute_batch(&mut outlet, requests_max);
+            // Lets those run who were answered, and those who fill the next batch.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits for the engine's next deadline; for ever if there is none.
+    async fn deadline(&self) {
+        match self.parts.engine.next_deadline() {
+            Some(deadline) => {
+                let left_ns = deadline.0.saturating_sub((self.parts.clock)().0).max(0);
+                tokio::time::sleep(Duration::from_nanos(left_ns.unsigned_abs())).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn execute_batch(&mut self, outlet: &mut Outlet, requests_max: usize) {
+        let mut quotes = std::mem::take(&mut self.quotes);
+        outlet.take_quotes(&mut quotes);
+        for quote in quotes.drain(..) {
+            self.apply(quote);
+        }
+        self.quotes = quotes;
+        for _ in 0..requests_max {
+            let Some(request) = outlet.take() else { break };
+            self.execute(request);
+        }
+        self.finish_batch();
+    }
+
+    fn execute(&mut self, request: Request) {
+        let Some(command) = self.command(request.action) else {
+            return self.answer(request.reply, Answer::NotFound);
+        };
+        let (outcome, reports) = self.apply(command);
+        let answer = self.batch.answer(outcome, reports);
+        self.answer(request.reply, answer);
+    }
+
+    fn answer(&mut self, reply: Option<oneshot::Sender<Answer>>, answer: Answer) {
+        if let Some(reply) = reply {
+            self.batch.effects.replies.push((reply, answer));
+        }
+    }
+
+    /// The command that an action is, or `None` if it names an order that never was.
+    fn command(&self, action: Action) -> Option<Command> {
+        Some(match action {
+            Action::Place(place) => Command::Place(place),
+            Action::Cancel { account, target } => {
+                Command::Cancel { account, order_id: self.order_id(account, target)? }
+            }
+            Action::Replace { account, target, quantity, price, trigger_price } => {
+                let order_id = self.order_id(account, target)?;
+                Command::Replace(Replace { account, order_id, quantity, price, trigger_price })
+            }
+            Action::CancelAll(cancel_all) => Command::CancelAll(cancel_all),
+            Action::CancelAfter { account, timeout_ns } => Command::CancelAfter { account, timeout_ns },
+            Action::Quote(quote) => Command::Quote(quote),
+        })
+    }
+
+    fn order_id(&self, account: AccountId, target: Target) -> Option<OrderId> {
+        match target {
+            Target::OrderId(order_id) => Some(order_id),
+            Target::ClientOrderId(id) => self.parts.admission.order_id(account, id),
+        }
+    }
+
+    /// Numbers, stamps and applies a command; its reports are the batch's from the second result on.
+    fn apply(&mut self, command: Command) -> (Outcome, usize) {
+        self.number += 1;
+        self.stamp = self.stamp.max((self.parts.clock)());
+        self.events.clear();
+        let outcome = self.parts.engine.apply(self.number, self.stamp, &command, &mut self.events);
+        let first_report = self.batch.effects.changes.reports.len();
+        let place = match &command {
+            Command::Place(place) => Some(place),
+            _ => None,
+        };
+        let instruments = self.parts.read.instruments();
+        for execution in &self.events.executions {
+            let instrument = execution.instrument.and_then(|id| instruments.get(id.0 as usize));
+            let report = match (execution.execution_type, place, instrument) {
+                (ExecutionType::Rejected, Some(place), _) => Report::refused(execution, place, instrument),
+                (_, _, Some(instrument)) => Report::new(execution, instrument),
+                _ => unreachable!("only a rejected order has no instrument, and only a place is rejected"),
+            };
+            if let Some(account) = self.parts.read.account_name(execution.account) {
+                self.batch.report(report, account);
+            }
+        }
+        for trade in &self.events.trades {
+            if let Some(instrument) = instruments.get(trade.instrument.0 as usize) {
+                self.batch.trade(trade, instrument);
+            }
+        }
+        self.batch.levels.extend_from_slice(&self.events.levels);
+        self.note(&command, outcome);
+        self.batch.records.push(Record { number: self.number, stamp: self.stamp, command });
+        (outcome, first_report)
+    }
+
+    /// Notes what a command touched beyond its events.
+    fn note(&mut self, command: &Command, outcome: Outcome) {
+        match (command, outcome) {
+            (Command::Place(Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
+                self.parts.admission.numbered(*account, *id, order_id);
+                self.batch.effects.kept.push((*account, *id, order_id));
+            }
+            (Command::Deposit { account, .. }, _) => {
+                self.batch.accounts.insert(*account);
+            }
+            (Command::OpenAccount(_), _) => {
+                self.batch.accounts.extend(self.parts.engine.accounts().map(|account| account.id));
+            }
+            _ => {}
+        }
+    }
+
+    /// Completes the batch and hands it to the journal.
+    fn finish_batch(&mut self) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for account in std::mem::take(&mut batch.accounts) {
+            batch.balances(account, self.parts.engine.balances(account));
+        }
+        batch.books(&self.parts.read);
+        let (records, effects, next) = batch.finish();
+        self.batch = next;
+        if !records.is_empty() || !effects.replies.is_empty() {
+            self.parts.journal.append(records, effects);
+        }
+    }
+}
