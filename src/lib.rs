@@ -1,5 +1,6 @@
 //! Open Outcry: an order-execution venue in one binary.
 
+pub mod config;
 pub mod domain;
 pub mod journal;
 pub mod queue;

@@ -38,6 +38,7 @@ pub use instrument::{FeeAsset, FeeRate, Instrument, InstrumentError, InstrumentS
 pub use money::Money;
 pub use name::{AccountName, AssetName, ClientOrderId, ExchangeName, NameError, Symbol};
 pub use number::{AccountId, ExchangeId, ExecId, InstrumentId, OrderId, Price, Quantity, Seq, TradeId};
+pub(crate) use order::words;
 pub use order::{AveragePrice, Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy};
 pub use report::{FillReport, Level, Report, TradeReport};
 pub use status::{Parked, Status};

@@ -30,7 +30,7 @@ macro_rules! words {
         }
     };
 }
-pub(super) use words;
+pub(crate) use words;
 
 words!(
     /// Buy or sell (FIX 54).

@@ -1,0 +1,32 @@
+//! `[stream]`: the log of executions that connections read.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problems;
+use super::value;
+
+/// The log of executions that connections read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamConfig {
+    /// Executions kept in memory for a resume, 1 to 16,777,216. Default 131072.
+    pub ring: usize,
+    /// Executions that a live connection may fall behind before it is closed, 1 to 16,777,216. Default 100000.
+    pub lag_limit: usize,
+    /// How long a connection may take no bytes before it is closed, above zero. Default `10s`.
+    #[serde(deserialize_with = "value::one", serialize_with = "value::write_duration")]
+    pub stall_timeout: Duration,
+}
+
+/// The most executions in memory: some gigabytes of frames.
+const RING_MAX: usize = 1 << 24;
+
+impl StreamConfig {
+    pub(super) fn check(&self, at: &str, problems: &mut Problems) {
+        problems.range(format!("{at}.ring"), self.ring, 1, RING_MAX);
+        problems.range(format!("{at}.lag_limit"), self.lag_limit, 1, RING_MAX);
+        problems.above_zero(format!("{at}.stall_timeout"), self.stall_timeout);
+    }
+}
