@@ -1,3 +1,155 @@
-//! The command line.
+//! The command line: reads it and the configuration, starts the log, runs, and turns the end into an exit code.
 
-fn main() {}
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use openoutcry::{
+    app::App,
+    config::{Config, ConfigError},
+    demo, telemetry,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The exit code for a configuration that cannot be used (`EX_USAGE` of sysexits.h).
+const BAD_CONFIGURATION: u8 = 64;
+/// The exit code after a second signal, as a shell reports it: 128 + SIGINT.
+const INTERRUPTED: i32 = 130;
+
+/// An order-execution venue in one binary.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Verb>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve a venue; also what happens without a command.
+    Serve,
+    /// Run three exchanges and two strategies against a venue in this process, and print what became of their orders.
+    Demo,
+    /// Check a configuration and print what it comes to.
+    Check,
+    /// Ask the venue that this configuration describes whether it is ready; exit 0 if so.
+    Health,
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// A TOML file that is laid over the defaults.
+    #[arg(long, global = true, env = "OPENOUTCRY_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address and port to serve on.
+    #[arg(long, global = true, env = "OPENOUTCRY_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// The folder of what the venue keeps.
+    #[arg(long, global = true, env = "OPENOUTCRY_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = if error.is::<ConfigError>() { BAD_CONFIGURATION } else { 1 };
+            say_error(&error);
+            ExitCode::from(code)
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "what a command line says before or after it has a log")]
+fn say_error(error: &anyhow::Error) {
+    eprintln!("openoutcry: {error:#}");
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let config = configuration(&cli.options)?;
+    match cli.command.unwrap_or(Verb::Serve) {
+        Verb::Serve => {
+            telemetry::logging::init(&config.log)?;
+            runtime(config.server.workers)?.block_on(serve(&config))
+        }
+        Verb::Demo => {
+            let summary = runtime(config.server.workers)?.block_on(demo::run())?;
+            say(&summary);
+            Ok(())
+        }
+        Verb::Check => {
+            config.check()?;
+            say(&config.effective_toml()?);
+            Ok(())
+        }
+        Verb::Health => {
+            let listen = config.server.listen;
+            runtime(1)?.block_on(openoutcry::health::ready(listen, config.server.request_timeout))?;
+            say("ready");
+            Ok(())
+        }
+    }
+}
+
+fn configuration(options: &Options) -> Result<Config, ConfigError> {
+    let mut config = Config::load(options.config.as_deref(), Config::environment())?;
+    if let Some(listen) = options.listen {
+        config.server.listen = listen;
+    }
+    if let Some(data_dir) = &options.data_dir {
+        config.server.data_dir.clone_from(data_dir);
+    }
+    Ok(config)
+}
+
+fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if workers > 0 {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().build().context("cannot start the runtime")
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let app = App::build(config).await?;
+    app.run(async move {
+        signals.next().await;
+        // A second signal does not wait for anything.
+        tokio::spawn(async move {
+            signals.next().await;
+            tracing::warn!("a second signal: ending at once");
+            std::process::exit(INTERRUPTED);
+        });
+    })
+    .await
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

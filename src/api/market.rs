@@ -14,7 +14,7 @@ use super::{
     extract::{self, JsonBody, QueryOf},
     orders::respond,
 };
-use crate::market::Row;
+use crate::market::{Row, Update};
 
 /// The most levels of a side, and how many where nobody says.
 const DEPTH: (usize, usize) = (1_000, 20);
@@ -85,6 +85,9 @@ pub(super) async fn post_quote(
     let (instrument, quote) = request.check(|symbol| state.read.instrument(symbol))?;
     let pending = entry::quote(&state, quote.clone()).await?;
     let done = entry::finish(&state, account, pending).await?;
-    state.board.record_by_hand(&quote, instrument.spec.symbol, (state.now)());
+    let update = Update::from_quote(&quote, instrument.spec.symbol, (state.now)());
+    if let Err(full) = state.board.record(&update) {
+        tracing::warn!(%full, "a quote by hand moved the book and is not shown among the quotes");
+    }
     Ok(respond(done))
 }

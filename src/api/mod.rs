@@ -14,6 +14,7 @@ mod market;
 mod orders;
 mod probes;
 mod problem;
+mod serve;
 mod stream;
 
 use std::{
@@ -33,7 +34,9 @@ use axum::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use probes::lanes;
 pub use problem::{FieldError, Problem, RequestOutcome};
+pub use serve::serve;
 pub use stream::StreamLimits;
 
 use crate::domain::{AccountId, InstrumentId, Nanos, Order, Symbol};
@@ -44,8 +47,8 @@ use crate::stream::Hub;
 use crate::telemetry::Metrics;
 use dto::OrderView;
 
-/// The account of every request where no keys are configured: the first one.
-const OPEN_ACCOUNT: AccountId = AccountId(0);
+/// The account of every request where no keys are configured. The configuration must have it.
+const OPEN_ACCOUNT: &str = "default";
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -117,8 +120,8 @@ struct Caller(AccountId);
 impl FromRequestParts<State> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(_: &mut Parts, _: &State) -> Result<Self, Problem> {
-        Ok(Self(OPEN_ACCOUNT))
+    async fn from_request_parts(_: &mut Parts, state: &State) -> Result<Self, Problem> {
+        state.read.account_id(OPEN_ACCOUNT).map(Self).ok_or_else(Problem::internal)
     }
 }
 

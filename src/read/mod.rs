@@ -82,6 +82,11 @@ impl ReadModel {
         &self.accounts
     }
 
+    /// The account of a name.
+    pub fn account_id(&self, name: &str) -> Option<AccountId> {
+        self.accounts.iter().zip(0..).find(|(account, _)| account.as_str() == name).map(|(_, id)| AccountId(id))
+    }
+
     /// The name of an account.
     pub fn account_name(&self, account: AccountId) -> Option<&AccountName> {
         self.accounts.get(account.0 as usize)

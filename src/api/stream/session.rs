@@ -7,6 +7,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt, stream::FuturesOrdered};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::{
+    io::AsyncReadExt,
     net::TcpStream,
     sync::watch,
     time::{Instant, MissedTickBehavior},
@@ -39,6 +40,10 @@ const MESSAGE_MAX: usize = 64 * 1024;
 const IN_FLIGHT_MAX: usize = 1_024;
 /// While so many bytes wait to go out, no requests are read.
 const OUT_BYTES_MAX: usize = 512 * 1024;
+/// How long a closing connection may take to take what is left for it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How much of what a client still sends is read after the close frame, so that it gets to read that frame.
+const LINGER_BYTES: u64 = 1024 * 1024;
 /// How often a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -130,9 +135,16 @@ impl Session {
             Err(end) => end,
         };
         self.state.metrics.sockets.dec();
+        self.end(end).await;
+    }
+
+    /// Says why, closes, and lets the client read it.
+    async fn end(mut self, end: End) {
         match end {
-            End::Gone => self.outbox.close(1000, "", Finish::All).await,
+            End::Gone => return,
             End::Shutdown => {
+                // What the drained queue brought is sent before the goodbye.
+                drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
                 self.outbox.push(Status::new("shutdown", last_seq(&self.state, self.account)).frame());
                 self.outbox.close(1001, "shutting down", Finish::All).await;
             }
@@ -147,6 +159,9 @@ impl Session {
                 self.outbox.close(4008, &format!("slow consumer, last_seq={last_seq}"), Finish::Frame).await;
             }
         }
+        let mut unread = self.inbound.into_inner().take(LINGER_BYTES);
+        // However this ends, the connection does.
+        drop(tokio::time::timeout(LAST_WORDS, tokio::io::copy(&mut unread, &mut tokio::io::sink())).await);
     }
 
     fn hello(&mut self, wish: &Wish) -> Result<(), End> {
@@ -209,6 +224,22 @@ impl Session {
         }
     }
 
+    /// Sends every answer, and everything up to the ends of the logs.
+    async fn catch_up(&mut self) {
+        while let Some(answer) = self.answering.next().await {
+            self.answer(answer);
+        }
+        loop {
+            let Self { state, subscriptions, outbox, .. } = self;
+            if outbox.left() == 0 && outbox.fill(|out| subscriptions.fill(state, out)).is_err() {
+                return;
+            }
+            if outbox.left() == 0 || outbox.write().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Writes an answer, and all others that are there too.
     fn answer(&mut self, first: (Option<Box<RawValue>>, Result<Done, Problem>)) {
         let mut next = Some(first);
@@ -232,7 +263,11 @@ impl Session {
                 Ok(())
             }
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(()),
-            Some(Ok(Message::Close(_))) | None => Err(End::Gone),
+            Some(Ok(Message::Close(frame))) => {
+                let code = frame.map_or(1000, |frame| frame.code.into());
+                Err(End::Closed(code, String::new()))
+            }
+            None => Err(End::Gone),
             Some(Err(Error::Capacity(_))) => Err(End::Closed(1009, format!("a message has at most {MESSAGE_MAX} bytes"))),
             Some(Err(Error::Utf8(_))) => Err(End::Closed(1007, "a text must be UTF-8".to_owned())),
             Some(Err(Error::Protocol(error))) => Err(End::Closed(1002, error.to_string())),

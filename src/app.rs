@@ -1,0 +1,120 @@
+//! The wiring, in one place: channels, tasks, the order of shutdown.
+//!
+//! [`App::build`] binds and connects everything, [`App::run`] serves until told to stop. Tests, the binary and a graceful
+//! shutdown are one code path.
+//!
+//! Shutdown, within `shutdown_grace`: new orders are refused, the queue drains, the last executions are published, sockets
+//! get what is left and close with 1001, open requests are answered, the process ends. A task that ends before that ends
+//! the process too, and is named.
+
+mod market;
+mod tasks;
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use tokio::{net::TcpListener, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::api::{self, Shared, State, StreamLimits};
+use crate::config::Config;
+use crate::telemetry::Metrics;
+use crate::venue::{Running, Venue, system_clock};
+use market::Market;
+use tasks::Tasks;
+
+/// A venue that is bound to its address and about to serve.
+#[derive(Debug)]
+pub struct App {
+    listener: TcpListener,
+    addr: SocketAddr,
+    state: State,
+    venue: Running,
+    market: Market,
+    shutdown_grace: Duration,
+}
+
+impl App {
+    /// Binds the address and connects everything.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not safe to serve, or the address cannot be had.
+    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        config.check()?;
+        let listen = config.server.listen;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let addr = listener.local_addr().context("the listener has no address")?;
+        let (venue, running) = Venue::open(config, system_clock)?;
+        let market = Market::build(config, &venue)?;
+        let state = State::new(Shared {
+            intake: venue.intake.clone(),
+            admission: venue.admission,
+            read: venue.read,
+            hub: venue.hub,
+            board: market.board.clone(),
+            metrics: Metrics::new(venue.intake),
+            now: system_clock,
+            epoch: venue.epoch,
+            request_timeout: config.server.request_timeout,
+            stream: StreamLimits {
+                lag_limit: config.stream.lag_limit as u64,
+                stall_timeout: config.stream.stall_timeout,
+            },
+            draining: AtomicBool::new(false),
+            sockets: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            connections: AtomicU64::new(0),
+        });
+        Ok(Self { listener, addr, state, venue: running, market, shutdown_grace: config.server.shutdown_grace })
+    }
+
+    /// Where it listens; tells the port that port 0 became.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Serves until `shutdown` completes, then ends in order.
+    ///
+    /// # Errors
+    ///
+    /// If a task ends before it should, or the shutdown takes longer than its grace.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { listener, addr, state, venue, market, shutdown_grace } = self;
+        let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
+        let connections = TaskTracker::new();
+        let mut tasks = Tasks::default();
+        tasks.spawn("executor", venue.run(drain.clone()));
+        market.spawn(&mut tasks, &state, &stop);
+        let router = api::router(state.clone());
+        tasks.spawn("server", api::serve(listener, router, connections.clone(), stop.clone()));
+        tracing::info!(%addr, "listening");
+
+        tokio::select! {
+            ended = tasks.ended() => return Err(ended),
+            () = shutdown => tracing::info!("shutting down"),
+        }
+        let deadline = Instant::now() + shutdown_grace;
+        let in_order = async {
+            state.draining.store(true, Relaxed);
+            drain.cancel();
+            tasks.wait_for("executor").await?;
+            state.closing.cancel();
+            state.sockets.close();
+            state.sockets.wait().await;
+            stop.cancel();
+            connections.close();
+            connections.wait().await;
+            tasks.wait_for_all().await
+        };
+        match tokio::time::timeout_at(deadline, in_order).await {
+            Ok(ended) => ended,
+            Err(_) => Err(anyhow!("the shutdown took longer than {shutdown_grace:?}")),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The market's wiring: feeds into the aggregator, the aggregator to the board, the stream and the venue's books.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use serde::Serialize;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::tasks::Tasks;
+use crate::api::{State, lanes};
+use crate::config::{Config, FeedConfig};
+use crate::domain::{Command, ExchangeName, Instrument, InstrumentId, Nanos, Symbol};
+use crate::market::{Aggregator, Board, Outputs, Row, SimulatedSpec, Update};
+use crate::queue::Intake;
+use crate::read::ReadModel;
+use crate::stream::Hub;
+use crate::venue::{Venue, static_quotes, system_clock};
+
+/// How many updates of all feeds may wait for the aggregator; a feed that finds no place waits.
+const UPDATES_MAX: usize = 1_024;
+/// How often the queue's counters are published.
+const QUEUE_EVERY: Duration = Duration::from_secs(1);
+
+/// The market of a venue, ready to start.
+#[derive(Debug)]
+pub(super) struct Market {
+    pub(super) board: Board,
+    feeds: Vec<SimulatedSpec>,
+    outputs: ToVenue,
+}
+
+impl Market {
+    /// The feeds as configured; the static prices are on the board at once.
+    pub(super) fn build(config: &Config, venue: &Venue) -> anyhow::Result<Self> {
+        let board = Board::default();
+        let instruments = venue.read.instruments();
+        for quote in static_quotes(instruments)? {
+            let symbol = instruments.get(quote.instrument.0 as usize).context("a quote of an instrument")?.spec.symbol;
+            board.record(&Update::from_quote(&quote, symbol, system_clock()))?;
+        }
+        let feeds = config.feeds.iter().map(FeedConfig::simulated).collect::<Result<_, _>>()?;
+        let outputs = ToVenue { intake: venue.intake.clone(), read: venue.read.clone(), hub: venue.hub.clone() };
+        Ok(Self { board, feeds, outputs })
+    }
+
+    /// Starts the feeds, the aggregator, and the task that publishes the queue's counters.
+    pub(super) fn spawn(self, tasks: &mut Tasks, state: &State, stop: &CancellationToken) {
+        let (updates, receiver) = mpsc::channel(UPDATES_MAX);
+        for spec in self.feeds {
+            let name = format!("feed {}", spec.exchange);
+            tasks.spawn(name, spec.run(updates.clone(), Arc::new(system_clock), stop.clone()));
+        }
+        let clock = Arc::new(system_clock);
+        let aggregator = Aggregator { updates: receiver, board: self.board, clock, outputs: self.outputs };
+        tasks.spawn("aggregator", aggregator.run(stop.clone()));
+        tasks.spawn("queue counters", publish_queue(state.clone(), stop.clone()));
+    }
+}
+
+/// Publishes the queue's counters each second.
+async fn publish_queue(state: State, stop: CancellationToken) {
+    #[derive(Serialize)]
+    struct Counters<T> {
+        ts: Nanos,
+        #[serde(flatten)]
+        lanes: T,
+    }
+    let mut ticks = tokio::time::interval_at(Instant::now() + QUEUE_EVERY, QUEUE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let counters = Counters { ts: (state.now)(), lanes: lanes(&state.intake.counts()) };
+        state.hub.publish_frame(state.hub.queue(), "queue", &counters);
+    }
+}
+
+/// Where the aggregator's news goes.
+#[derive(Debug)]
+struct ToVenue {
+    intake: Intake,
+    read: Arc<ReadModel>,
+    hub: Arc<Hub>,
+}
+
+impl ToVenue {
+    /// The instrument of a symbol, if the exchange's quotes stand in its book.
+    fn instrument(&self, exchange: ExchangeName, symbol: Symbol) -> Option<InstrumentId> {
+        let instrument: &Instrument = self.read.instrument(&symbol)?;
+        instrument.spec.sources.contains(exchange.as_str()).then_some(instrument.id)
+    }
+}
+
+/// A price update, as the `quotes` channel sends it.
+#[derive(Serialize)]
+struct QuoteFrame<'a> {
+    exchange: ExchangeName,
+    symbol: Symbol,
+    exchange_symbol: &'a str,
+    bid: Option<crate::domain::Decimal>,
+    bid_size: Option<crate::domain::Decimal>,
+    ask: Option<crate::domain::Decimal>,
+    ask_size: Option<crate::domain::Decimal>,
+    ts: Nanos,
+}
+
+impl Outputs for ToVenue {
+    fn update(&mut self, update: &Update) {
+        if let Some(instrument) = self.instrument(update.exchange, update.symbol) {
+            self.intake.put_quote((update.exchange, instrument), Command::Quote(update.quote(instrument)));
+        }
+        if let Some(log) = self.hub.quotes(update.symbol) {
+            let frame = QuoteFrame {
+                exchange: update.exchange,
+                symbol: update.symbol,
+                exchange_symbol: &update.exchange_symbol,
+                bid: update.bid,
+                bid_size: update.bid_size,
+                ask: update.ask,
+                ask_size: update.ask_size,
+                ts: update.received_at,
+            };
+            self.hub.publish_frame(&log, "quotes", &frame);
+        }
+    }
+
+    fn withdraw(&mut self, exchange: ExchangeName, symbol: Symbol) {
+        if let Some(instrument) = self.instrument(exchange, symbol) {
+            let command = Command::WithdrawQuotes { exchange, instrument: Some(instrument) };
+            self.intake.put_quote((exchange, instrument), command);
+        }
+    }
+
+    fn best(&mut self, ts: Nanos, quotes: Vec<Row>) {
+        #[derive(Serialize)]
+        struct Best {
+            ts: Nanos,
+            quotes: Vec<Row>,
+        }
+        self.hub.publish_frame(self.hub.best(), "best", &Best { ts, quotes });
+    }
+}

@@ -1,0 +1,6 @@
+//! What the process says about itself: its log, its metrics.
+
+pub mod logging;
+mod metrics;
+
+pub use metrics::Metrics;
