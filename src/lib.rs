@@ -4,4 +4,6 @@ pub mod domain;
 
 pub mod market;
 
+pub mod telemetry;
+
 pub mod config;
