@@ -7,8 +7,8 @@
 //! get what is left and close with 1001, open requests are answered, the process ends. A task that ends before that ends
 //! the process too, and is named.
 
-mod market;
-mod tasks;
+pub(crate) mod market;
+pub(crate) mod tasks;
 
 use std::{
     future::Future,
@@ -90,7 +90,7 @@ impl App {
         let connections = TaskTracker::new();
         let mut tasks = Tasks::default();
         tasks.spawn("executor", venue.run(drain.clone()));
-        market.spawn(&mut tasks, &state, &stop);
+        market.spawn(&mut tasks, &stop);
         let router = api::router(state.clone());
         tasks.spawn("server", api::serve(listener, router, connections.clone(), stop.clone()));
         tracing::info!(%addr, "listening");

@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 use super::problem::{FieldError, Problem};
 use crate::domain::{
-    AccountId, AccountName, AveragePrice, ClientOrderId, Code, Decimal, ExchangeName, Instrument, InstrumentId, Level, Nanos,
-    Order, OrderId, OrderType, Place, Quote, SelfTradePrevention, Side, Sources, Status, Symbol, TimeInForce, TradeId,
-    TradeReport, TriggerBy,
+    AccountId, AccountName, AveragePrice, ClientOrderId, Code, Decimal, ExchangeName, Instrument, InstrumentId, Level,
+    Nanos, Order, OrderId, OrderType, Place, Quote, SelfTradePrevention, Side, Sources, Status, Symbol, TimeInForce,
+    TradeId, TradeReport, TriggerBy,
 };
 
 /// A decimal as a client wrote it: a string or a number, read from its text.
@@ -195,22 +195,25 @@ impl PlaceRequest<'_> {
         if let Some(order_type) = order_type {
             self.check_terms(order_type, time_in_force, &mut checks);
         }
-        let place = symbol.zip(side).zip(order_type).zip(time_in_force).map(|(((symbol, side), order_type), time_in_force)| Place {
-            account,
-            client_order_id,
-            symbol,
-            instrument: instrument(&symbol),
-            side,
-            order_type,
-            time_in_force,
-            expire_at,
-            quantity,
-            price,
-            trigger_price,
-            trigger_by,
-            post_only: self.post_only.unwrap_or(false),
-            stp: stp.unwrap_or(SelfTradePrevention::None),
-        });
+        let place =
+            symbol.zip(side).zip(order_type).zip(time_in_force).map(|(((symbol, side), order_type), time_in_force)| {
+                Place {
+                    account,
+                    client_order_id,
+                    symbol,
+                    instrument: instrument(&symbol),
+                    side,
+                    order_type,
+                    time_in_force,
+                    expire_at,
+                    quantity,
+                    price,
+                    trigger_price,
+                    trigger_by,
+                    post_only: self.post_only.unwrap_or(false),
+                    stp: stp.unwrap_or(SelfTradePrevention::None),
+                }
+            });
         checks.done(place)
     }
 

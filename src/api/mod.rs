@@ -127,9 +127,8 @@ impl FromRequestParts<State> for Caller {
 
 /// Every route there is.
 pub fn router(state: State) -> Router {
-    let by_client_id = get(orders::get_by_client_id)
-        .delete(orders::cancel_by_client_id)
-        .patch(orders::replace_by_client_id);
+    let by_client_id =
+        get(orders::get_by_client_id).delete(orders::cancel_by_client_id).patch(orders::replace_by_client_id);
     Router::new()
         .route("/orders", post(orders::place).get(orders::list).delete(orders::cancel_all))
         .route("/orders/batch", post(orders::place_batch))

@@ -120,7 +120,7 @@ pub(super) async fn place_batch(
     #[derive(Serialize)]
     #[serde(untagged)]
     enum Item {
-        Order(OrderView),
+        Order(Box<OrderView>),
         Problem(Problem),
     }
     let mut items = Vec::with_capacity(pending.len());
@@ -130,7 +130,7 @@ pub(super) async fn place_batch(
             Err(problem) => Err(problem),
         };
         items.push(match done {
-            Ok(Done::Placed(order) | Done::Replayed(order)) => Item::Order(order),
+            Ok(Done::Placed(order) | Done::Replayed(order)) => Item::Order(Box::new(order)),
             Ok(_) => Item::Problem(Problem::internal()),
             Err(problem) => Item::Problem(problem),
         });
@@ -262,7 +262,10 @@ pub(super) async fn cancel_by_client_id(
 
 async fn cancel_target(state: &State, account: AccountId, target: Target) -> Result<Response, Problem> {
     let pending = entry::cancel(state, account, target, None).await?;
-    entry::finish(state, account, pending).await.map(respond).map_err(|problem| entry::ended(state, account, target, problem))
+    entry::finish(state, account, pending)
+        .await
+        .map(respond)
+        .map_err(|problem| entry::ended(state, account, target, problem))
 }
 
 /// `PATCH /orders/{order_id}`
@@ -287,15 +290,13 @@ pub(super) async fn replace_by_client_id(
     replace_target(&state, account, Target::ClientOrderId(id), &body).await
 }
 
-async fn replace_target(
-    state: &State,
-    account: AccountId,
-    target: Target,
-    body: &JsonBody,
-) -> Result<Response, Problem> {
+async fn replace_target(state: &State, account: AccountId, target: Target, body: &JsonBody) -> Result<Response, Problem> {
     let terms = body.parse::<ReplaceRequest<'_>>()?.check()?;
     let pending = entry::replace(state, account, target, terms, None).await?;
-    entry::finish(state, account, pending).await.map(respond).map_err(|problem| entry::ended(state, account, target, problem))
+    entry::finish(state, account, pending)
+        .await
+        .map(respond)
+        .map_err(|problem| entry::ended(state, account, target, problem))
 }
 
 /// The query of `DELETE /orders`.
@@ -345,4 +346,3 @@ pub(super) fn cancel_after_ns(timeout_ms: u64) -> Result<i64, Problem> {
         Problem::invalid(vec![FieldError { field: "timeout_ms", message }])
     })
 }
-

@@ -33,9 +33,13 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// An error answer.
+/// An error answer. One pointer: most answers are none.
 #[derive(Clone, Debug, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Body>);
+
+#[derive(Clone, Debug, Serialize)]
+struct Body {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,
@@ -47,7 +51,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<Box<OrderView>>,
+    order: Option<OrderView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_seq: Option<u64>,
     #[serde(skip)]
@@ -63,7 +67,7 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
 impl Problem {
     /// A problem with a status, a code and a sentence; its outcome is `not_accepted`.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Body {
             kind: format!("urn:openoutcry:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error"),
             status,
@@ -75,7 +79,7 @@ impl Problem {
             oldest_seq: None,
             retry_after: None,
             replayed: false,
-        }
+        }))
     }
 
     /// 400: the request is not what it should be.
@@ -96,8 +100,7 @@ impl Problem {
     /// 422: values that no instrument takes.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let said: Vec<String> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
-        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", said.join("; "));
-        Self { errors, ..problem }
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", said.join("; ")).with_errors(errors)
     }
 
     /// 422: the venue refused it.
@@ -122,7 +125,9 @@ impl Problem {
     /// 410: what is asked for is not kept any more.
     pub fn gap(oldest_seq: u64) -> Self {
         let detail = format!("Executions are kept from seq {oldest_seq} on");
-        Self { oldest_seq: Some(oldest_seq), ..Self::new(StatusCode::GONE, "gap", detail) }
+        let mut problem = Self::new(StatusCode::GONE, "gap", detail);
+        problem.0.oldest_seq = Some(oldest_seq);
+        problem
     }
 
     /// 500: the cause is in the log, not in the answer.
@@ -141,45 +146,50 @@ impl Problem {
     }
 
     /// Says what is certain about the request.
-    pub fn with_outcome(self, outcome: RequestOutcome) -> Self {
-        Self { outcome, ..self }
+    pub fn with_outcome(mut self, outcome: RequestOutcome) -> Self {
+        self.0.outcome = outcome;
+        self
     }
 
     /// Names the fields that are wrong.
-    pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
-        Self { errors, ..self }
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
+        self
     }
 
     /// Shows the order that the problem is about.
-    pub fn with_order(self, order: OrderView) -> Self {
-        Self { order: Some(Box::new(order)), ..self }
+    pub(super) fn with_order(mut self, order: OrderView) -> Self {
+        self.0.order = Some(order);
+        self
     }
 
     /// Says when to ask again.
-    pub fn with_retry_after(self, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..self }
+    pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.0.retry_after = Some(retry_after);
+        self
     }
 
     /// Marks the answer as that of an earlier request with the same client id.
-    pub fn replayed(self) -> Self {
-        Self { replayed: true, ..self }
+    pub fn replayed(mut self) -> Self {
+        self.0.replayed = true;
+        self
     }
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(&self)).into_response();
+        let mut response = (self.0.status, Json(&self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(after) = self.retry_after {
+        if let Some(after) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil() as u64));
         }
-        if self.replayed {
+        if self.0.replayed {
             headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
         }
         response

@@ -11,10 +11,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::Tasks;
-use crate::api::{State, lanes};
+use crate::api::lanes;
 use crate::config::{Config, FeedConfig};
-use crate::domain::{Command, ExchangeName, Instrument, InstrumentId, Nanos, Symbol};
-use crate::market::{Aggregator, Board, Outputs, Row, SimulatedSpec, Update};
+use crate::domain::{Command, Decimal, ExchangeName, Instrument, InstrumentId, Nanos, Symbol};
+use crate::market::{Aggregator, Board, Outputs, Row, SimulatedSpec, Update, feed::run_simulated};
 use crate::queue::Intake;
 use crate::read::ReadModel;
 use crate::stream::Hub;
@@ -27,42 +27,47 @@ const QUEUE_EVERY: Duration = Duration::from_secs(1);
 
 /// The market of a venue, ready to start.
 #[derive(Debug)]
-pub(super) struct Market {
-    pub(super) board: Board,
+pub(crate) struct Market {
+    pub(crate) board: Board,
     feeds: Vec<SimulatedSpec>,
     outputs: ToVenue,
 }
 
 impl Market {
     /// The feeds as configured; the static prices are on the board at once.
-    pub(super) fn build(config: &Config, venue: &Venue) -> anyhow::Result<Self> {
+    pub(crate) fn build(config: &Config, venue: &Venue) -> anyhow::Result<Self> {
         let board = Board::default();
         let instruments = venue.read.instruments();
         for quote in static_quotes(instruments)? {
             let symbol = instruments.get(quote.instrument.0 as usize).context("a quote of an instrument")?.spec.symbol;
             board.record(&Update::from_quote(&quote, symbol, system_clock()))?;
         }
-        let feeds = config.feeds.iter().map(FeedConfig::simulated).collect::<Result<_, _>>()?;
+        let feeds = config.feeds.iter().filter_map(FeedConfig::simulated).collect();
         let outputs = ToVenue { intake: venue.intake.clone(), read: venue.read.clone(), hub: venue.hub.clone() };
         Ok(Self { board, feeds, outputs })
     }
 
     /// Starts the feeds, the aggregator, and the task that publishes the queue's counters.
-    pub(super) fn spawn(self, tasks: &mut Tasks, state: &State, stop: &CancellationToken) {
+    pub(crate) fn spawn(self, tasks: &mut Tasks, stop: &CancellationToken) {
         let (updates, receiver) = mpsc::channel(UPDATES_MAX);
         for spec in self.feeds {
             let name = format!("feed {}", spec.exchange);
-            tasks.spawn(name, spec.run(updates.clone(), Arc::new(system_clock), stop.clone()));
+            let feed = run_simulated(spec, Arc::new(system_clock), updates.clone(), stop.clone());
+            tasks.spawn(name, async {
+                if let Err(error) = feed.await {
+                    tracing::error!(%error, "a simulated feed cannot start");
+                }
+            });
         }
+        tasks.spawn("queue counters", publish_queue(self.outputs.intake.clone(), self.outputs.hub.clone(), stop.clone()));
         let clock = Arc::new(system_clock);
         let aggregator = Aggregator { updates: receiver, board: self.board, clock, outputs: self.outputs };
         tasks.spawn("aggregator", aggregator.run(stop.clone()));
-        tasks.spawn("queue counters", publish_queue(state.clone(), stop.clone()));
     }
 }
 
 /// Publishes the queue's counters each second.
-async fn publish_queue(state: State, stop: CancellationToken) {
+async fn publish_queue(intake: Intake, hub: Arc<Hub>, stop: CancellationToken) {
     #[derive(Serialize)]
     struct Counters<T> {
         ts: Nanos,
@@ -76,8 +81,8 @@ async fn publish_queue(state: State, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let counters = Counters { ts: (state.now)(), lanes: lanes(&state.intake.counts()) };
-        state.hub.publish_frame(state.hub.queue(), "queue", &counters);
+        let counters = Counters { ts: system_clock(), lanes: lanes(&intake.counts()) };
+        hub.publish_frame(hub.queue(), "queue", &counters);
     }
 }
 
@@ -103,10 +108,10 @@ struct QuoteFrame<'a> {
     exchange: ExchangeName,
     symbol: Symbol,
     exchange_symbol: &'a str,
-    bid: Option<crate::domain::Decimal>,
-    bid_size: Option<crate::domain::Decimal>,
-    ask: Option<crate::domain::Decimal>,
-    ask_size: Option<crate::domain::Decimal>,
+    bid: Option<Decimal>,
+    bid_size: Option<Decimal>,
+    ask: Option<Decimal>,
+    ask_size: Option<Decimal>,
     ts: Nanos,
 }
 

@@ -7,20 +7,20 @@ use tokio::task::{Id, JoinSet};
 
 /// The tasks of a venue, by name: none may end unnoticed.
 #[derive(Debug, Default)]
-pub(super) struct Tasks {
+pub(crate) struct Tasks {
     set: JoinSet<()>,
     names: HashMap<Id, String>,
 }
 
 impl Tasks {
     /// Starts a task.
-    pub(super) fn spawn(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
         let id = self.set.spawn(task).id();
         self.names.insert(id, name.into());
     }
 
     /// Waits until any task ends, which none should.
-    pub(super) async fn ended(&mut self) -> anyhow::Error {
+    pub(crate) async fn ended(&mut self) -> anyhow::Error {
         match self.next().await {
             Some(Ok(name)) => anyhow!("the task `{name}` ended"),
             Some(Err(error)) => error,
@@ -29,7 +29,7 @@ impl Tasks {
     }
 
     /// Waits until the task of this name has ended well.
-    pub(super) async fn wait_for(&mut self, name: &str) -> anyhow::Result<()> {
+    pub(crate) async fn wait_for(&mut self, name: &str) -> anyhow::Result<()> {
         while let Some(ended) = self.next().await {
             if ended? == name {
                 break;
@@ -39,7 +39,7 @@ impl Tasks {
     }
 
     /// Waits until every task has ended well.
-    pub(super) async fn wait_for_all(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn wait_for_all(&mut self) -> anyhow::Result<()> {
         while let Some(ended) = self.next().await {
             ended?;
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::Problems;
 use super::value::{self, Text, readable_words};
 use crate::domain::{Decimal, ExchangeName, Sources, Symbol, words};
+use crate::market::SimulatedSpec;
 
 words!(
     /// What a feed is.
@@ -61,13 +62,13 @@ pub struct FeedConfig {
     /// Simulated: the average size at bid and ask, in the base asset. Default `1`.
     #[serde(default = "size", deserialize_with = "value::one")]
     pub size: Decimal,
-    /// Simulated: ask less bid, in basis points of `mid`, 0 to 10,000; at least one tick. Default `2`.
+    /// Simulated: ask less bid, in basis points of `mid`, 0 to 1,000; at least one tick. Default `2`.
     #[serde(default = "spread_bps", deserialize_with = "value::one")]
     pub spread_bps: Decimal,
-    /// Simulated: the largest step of the walk, in basis points of `mid`, 0 to 10,000. Default `1`.
+    /// Simulated: the largest step of the walk, in basis points of `mid`, 0 to 100. Default `1`.
     #[serde(default = "volatility_bps", deserialize_with = "value::one")]
     pub volatility_bps: Decimal,
-    /// Simulated: the time between two quotes of a symbol, above zero. Default `250ms`.
+    /// Simulated: the time between two quotes of a symbol, at least 1 ms. Default `250ms`.
     #[serde(default = "interval", deserialize_with = "value::one", serialize_with = "value::write_duration")]
     pub interval: Duration,
     /// Simulated: equal seeds walk equal paths, for the same exchange and symbol. Default 1.
@@ -121,15 +122,35 @@ impl FeedConfig {
         }
     }
 
+    /// What a simulated exchange is told; `None` for other kinds, and without a `mid`.
+    pub fn simulated(&self) -> Option<SimulatedSpec> {
+        let mid = self.mid.filter(|_| self.kind == FeedKind::Simulated)?;
+        Some(SimulatedSpec {
+            exchange: self.exchange,
+            symbols: self.symbols.iter().map(|(symbol, own)| (*symbol, own.as_str().into())).collect(),
+            mid,
+            tick_size: self.tick_size,
+            size: self.size,
+            spread_bps: self.spread_bps,
+            volatility_bps: self.volatility_bps,
+            interval: self.interval,
+            stale_after: self.stale_after,
+            seed: self.seed,
+        })
+    }
+
     fn check_simulated(&self, at: &str, problems: &mut Problems) {
         let foreign = [("url", self.url.is_some()), ("file", self.file.is_some()), ("speed", self.speed.is_some())];
         for (key, _) in foreign.into_iter().filter(|(_, set)| *set) {
             problems.push(format!("{at}.{key}"), "is not for simulated feeds: leave it out");
         }
-        if self.mid.is_none() {
+        let Some(spec) = self.simulated() else {
             problems.push(format!("{at}.mid"), "must be set for a simulated feed");
+            return;
+        };
+        if let Some(error) = spec.symbols.iter().find_map(|(symbol, _)| spec.walk(*symbol).err()) {
+            problems.push(format!("{at}.{}", error.field()), error.to_string());
         }
-        problems.above_zero(format!("{at}.interval"), self.interval);
         if self.stale_after <= self.interval {
             problems.push(format!("{at}.stale_after"), "must be longer than interval, or the feed is always stale");
         }

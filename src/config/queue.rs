@@ -54,9 +54,5 @@ impl QueueConfig {
     pub(super) fn check(&self, at: &str, problems: &mut Problems) {
         problems.range(format!("{at}.orders_capacity"), self.orders_capacity, 1, CAPACITY_MAX);
         problems.range(format!("{at}.cancels_capacity"), self.cancels_capacity, 1, CAPACITY_MAX);
-        if self.discipline == Discipline::MarketFirst {
-            let message = "this version executes in the order of arrival only: set queue.discipline = \"fifo\"";
-            problems.push(format!("{at}.discipline"), message);
-        }
     }
 }

@@ -223,10 +223,6 @@ fn what_later_versions_bring_is_refused_with_what_to_set() {
         ),
         ("rate_limit.burst = 5", "c.toml:1: rate_limit.burst: this version limits no rates: set rate_limit.burst = 0"),
         (
-            "queue.discipline = \"market_first\"",
-            "c.toml:1: queue.discipline: this version executes in the order of arrival only: set queue.discipline = \"fifo\"",
-        ),
-        (
             "[[feeds]]\nexchange = \"kraken\"\nkind = \"kraken\"\nsymbols = { \"A/B\" = \"AB\" }\nurl = \"wss://x\"",
             "c.toml:3: feeds[0].kind: this version has simulated feeds only: set kind = \"simulated\"",
         ),

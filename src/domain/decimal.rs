@@ -140,6 +140,13 @@ impl Decimal {
         self.mantissa > 0
     }
 
+    /// The difference, or `None` if it does not fit.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        let units = self.to_units(scale)?.checked_sub(other.to_units(scale)?)?;
+        Self::new(i64::try_from(units).ok()?, scale).ok()
+    }
+
     /// The value as a whole number of 10^-`scale` units, or `None` if it is finer than that or too large.
     pub fn to_units(self, scale: u8) -> Option<i128> {
         let power = power_of_ten(scale.checked_sub(self.scale)?)?;
@@ -259,6 +266,14 @@ mod tests {
         for text in ["1e400", "1e18", "1000000000000000000", "0.0000000000000000001", "1e-19", "1e99999999999", "1e-400"] {
             assert_eq!(Decimal::parse(text), Err(DecimalError::OutOfRange), "{text}");
         }
+    }
+
+    #[test]
+    fn differences_are_exact_or_none() {
+        let parse = |text| Decimal::parse(text).unwrap();
+        assert_eq!(parse("1").checked_sub(parse("0.9")), Some(parse("0.1")));
+        assert_eq!(parse("0.5").checked_sub(parse("42000.5")), Some(parse("-42000")));
+        assert_eq!(parse("999999999999999999").checked_sub(parse("0.000000000000000001")), None);
     }
 
     #[test]

@@ -96,7 +96,9 @@ impl Collector for Queue {
         let lanes = self.0.counts();
         type Read = fn(&LaneCounts) -> u64;
         let gauges: [(&str, &str, Read); 2] = [
-            ("queue_capacity", "Requests that a lane may hold; 0 for a lane that keeps only the newest", |lane| lane.capacity as u64),
+            ("queue_capacity", "Requests that a lane may hold; 0 for a lane that keeps only the newest", |lane| {
+                lane.capacity as u64
+            }),
             ("queue_depth", "Requests queued and not yet executed", |lane| lane.depth),
         ];
         for (name, help, read) in gauges {
@@ -109,7 +111,9 @@ impl Collector for Queue {
         let counters: [(&str, &str, Read); 3] = [
             ("queue_sent", "Requests queued", |lane| lane.sent),
             ("queue_received", "Requests executed", |lane| lane.received),
-            ("queue_dropped", "Requests refused because a lane was full, and quotes that a newer one replaced", |lane| lane.dropped),
+            ("queue_dropped", "Requests refused because a lane was full, and quotes that a newer one replaced", |lane| {
+                lane.dropped
+            }),
         ];
         for (name, help, read) in counters {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

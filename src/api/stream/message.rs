@@ -125,9 +125,7 @@ impl Message<'_> {
     fn target(&self) -> Result<Target, Problem> {
         match (self.order_id, self.client_order_id.as_deref()) {
             (Some(order_id), None) => Ok(Target::OrderId(OrderId(order_id))),
-            (None, Some(id)) => {
-                ClientOrderId::parse(id).map(Target::ClientOrderId).map_err(|_| Problem::unknown_order())
-            }
+            (None, Some(id)) => ClientOrderId::parse(id).map(Target::ClientOrderId).map_err(|_| Problem::unknown_order()),
             _ => Err(Problem::bad_request("invalid_request", "either order_id or client_order_id is needed")),
         }
     }

@@ -252,9 +252,7 @@ impl Session {
     async fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
         match message {
             Some(Ok(Message::Text(text))) => self.request(&text).await,
-            Some(Ok(Message::Binary(_))) => {
-                Err(End::Closed(1003, "messages are JSON texts, not binary".to_owned()))
-            }
+            Some(Ok(Message::Binary(_))) => Err(End::Closed(1003, "messages are JSON texts, not binary".to_owned())),
             Some(Ok(Message::Ping(_))) => {
                 // Makes tungstenite write its pong.
                 self.inbound.flush().await.map_err(|_| End::Gone)?;
@@ -306,8 +304,12 @@ fn last_seq(state: &State, account: AccountId) -> u64 {
 
 /// Waits for the account's next execution.
 async fn news(executions: &mut Option<watch::Receiver<u64>>) {
-    match executions {
-        Some(executions) if executions.changed().await.is_ok() => {}
-        _ => std::future::pending().await,
+    let changed = match executions {
+        Some(executions) => executions.changed().await,
+        None => std::future::pending().await,
+    };
+    if changed.is_err() {
+        // The log is gone with its venue, and then the socket is about to be closed.
+        std::future::pending().await
     }
 }

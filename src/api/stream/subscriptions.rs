@@ -88,10 +88,6 @@ impl Wish {
         });
         Ok(Self { channels, symbols: Some(symbols.collect::<Result<_, _>>()?), from_seq })
     }
-
-    pub(super) fn wants_executions(&self) -> bool {
-        self.channels.contains(&Channel::Executions)
-    }
 }
 
 /// A place in a log.
@@ -183,7 +179,8 @@ impl Subscriptions {
                 self.all_quotes = false;
             }
             self.public.retain(|(followed, symbol), _| {
-                let named = wish.symbols.as_ref().is_none_or(|symbols| symbol.is_some_and(|symbol| symbols.contains(&symbol)));
+                let named =
+                    wish.symbols.as_ref().is_none_or(|symbols| symbol.is_some_and(|symbol| symbols.contains(&symbol)));
                 followed != channel || !named
             });
         }
