@@ -1,12 +1,57 @@
 //! Open Outcry: an order-execution venue in one binary.
+//!
+//! ```text
+//!  POST /orders ─┐                                                      ┌─► WebSocket /stream
+//!  WS place ─────┼─► api ─► queue ─► executor ─► journal ─► stream ─────┤
+//!  price feeds ──┘   admission lanes  engine      gate     logs, cursors └─► read model ─► every GET
+//! ```
+//!
+//! Handlers put requests on a bounded queue; one task takes them, applies them to the engine, and hands each batch with
+//! what it will show to the journal; what the journal releases feeds the read model, the stream and the replies, in this
+//! order.
+//!
+//! **Reading order** is that of the data: [`domain`] (the words), [`queue`] (the way in), [`engine`] (what happens),
+//! [`executor`] (the one who makes it happen), [`journal`] (the gate), [`stream`] and [`read`] (the ways out), [`market`]
+//! (the prices outside), [`api`] (the front door), [`config`], [`telemetry`]; [`venue`] and [`app`] wire them.
+//!
+//! **Invariant: one writer.** One task per venue owns its trading state. No lock guards an order.
+//!
+//! **Invariant: a pure core.** [`domain`] and [`engine`] know no clock, no I/O, no randomness and no floats: the same
+//! commands give the same bytes.
+//!
+//! **Invariant: kept before visible.** Nothing that depends on a command leaves before its journal record is kept.
+//!
+//! **Invariant: arrows point inwards.** `queue`, `engine`, `journal`, `stream`, `read` and `market` know [`domain`] alone;
+//! [`api`] never touches the engine, the executor or the journal. `tests/tidy.rs` holds this.
+
+pub mod domain;
+
+pub mod queue;
+
+pub mod engine;
+
+pub mod executor;
+
+pub mod journal;
+
+pub mod stream;
+
+pub mod read;
+
+pub mod market;
 
 pub mod api;
+
 pub mod config;
-pub mod domain;
-pub mod health;
-pub mod journal;
-pub mod market;
-pub mod queue;
-pub mod read;
-pub mod stream;
+
 pub mod telemetry;
+
+pub mod venue;
+
+pub mod app;
+
+pub mod demo;
+
+pub mod health;
+
+pub mod tail;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use openoutcry::{
     app::App,
     config::{Config, ConfigError},
-    demo, telemetry,
+    demo, health, tail, telemetry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -34,6 +34,8 @@ enum Verb {
     Demo,
     /// Check a configuration and print what it comes to.
     Check,
+    /// Follow a running venue's stream, a line a message.
+    Tail(tail::Wish),
     /// Ask the venue that this configuration describes whether it is ready; exit 0 if so.
     Health,
 }
@@ -90,9 +92,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             say(&config.effective_toml()?);
             Ok(())
         }
+        Verb::Tail(wish) => {
+            telemetry::logging::init(&config.log)?;
+            runtime(1)?.block_on(tail::run(config.server.listen, &wish, &mut std::io::stdout()))
+        }
         Verb::Health => {
             let listen = config.server.listen;
-            runtime(1)?.block_on(openoutcry::health::ready(listen, config.server.request_timeout))?;
+            runtime(1)?.block_on(health::ready(listen, config.server.request_timeout))?;
             say("ready");
             Ok(())
         }

@@ -23,6 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app", &["domain", "queue", "stream", "read", "market", "config", "telemetry", "api", "venue"]),
     ("demo", &["domain", "queue", "market", "config", "venue", "app"]),
     ("health", &[]),
+    ("tail", &[]),
     ("lib", &[]),
     ("main", &[]),
 ];

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State as Shared},
     response::Response,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Caller, Problem, State,
@@ -14,7 +14,9 @@ use super::{
     extract::{self, JsonBody, QueryOf},
     orders::respond,
 };
+use crate::domain::{Decimal, ExchangeName, Nanos, Symbol};
 use crate::market::{Row, Update};
+use crate::stream::Hub;
 
 /// The most levels of a side, and how many where nobody says.
 const DEPTH: (usize, usize) = (1_000, 20);
@@ -89,5 +91,36 @@ pub(super) async fn post_quote(
     if let Err(full) = state.board.record(&update) {
         tracing::warn!(%full, "a quote by hand moved the book and is not shown among the quotes");
     }
+    publish_quote(&state.hub, &update);
     Ok(respond(done))
+}
+
+/// A price update, as the `quotes` channel sends it.
+#[derive(Serialize)]
+struct QuoteFrame<'a> {
+    exchange: ExchangeName,
+    symbol: Symbol,
+    exchange_symbol: &'a str,
+    bid: Option<Decimal>,
+    bid_size: Option<Decimal>,
+    ask: Option<Decimal>,
+    ask_size: Option<Decimal>,
+    ts: Nanos,
+}
+
+/// Publishes a price update on the `quotes` channel.
+pub(crate) fn publish_quote(hub: &Hub, update: &Update) {
+    // Beyond the symbols that a hub keeps logs of, a price is on the board only.
+    let Some(log) = hub.quotes(update.symbol) else { return };
+    let frame = QuoteFrame {
+        exchange: update.exchange,
+        symbol: update.symbol,
+        exchange_symbol: &update.exchange_symbol,
+        bid: update.bid,
+        bid_size: update.bid_size,
+        ask: update.ask,
+        ask_size: update.ask_size,
+        ts: update.received_at,
+    };
+    hub.publish_frame(&log, "quotes", &frame);
 }

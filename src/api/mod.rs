@@ -34,6 +34,7 @@ use axum::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) use market::publish_quote;
 pub(crate) use probes::lanes;
 pub use problem::{FieldError, Problem, RequestOutcome};
 pub use serve::serve;

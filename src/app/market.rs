@@ -11,9 +11,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::Tasks;
-use crate::api::lanes;
+use crate::api::{lanes, publish_quote};
 use crate::config::{Config, FeedConfig};
-use crate::domain::{Command, Decimal, ExchangeName, Instrument, InstrumentId, Nanos, Symbol};
+use crate::domain::{Command, ExchangeName, Instrument, InstrumentId, Nanos, Symbol};
 use crate::market::{Aggregator, Board, Outputs, Row, SimulatedSpec, Update, feed::run_simulated};
 use crate::queue::Intake;
 use crate::read::ReadModel;
@@ -102,37 +102,12 @@ impl ToVenue {
     }
 }
 
-/// A price update, as the `quotes` channel sends it.
-#[derive(Serialize)]
-struct QuoteFrame<'a> {
-    exchange: ExchangeName,
-    symbol: Symbol,
-    exchange_symbol: &'a str,
-    bid: Option<Decimal>,
-    bid_size: Option<Decimal>,
-    ask: Option<Decimal>,
-    ask_size: Option<Decimal>,
-    ts: Nanos,
-}
-
 impl Outputs for ToVenue {
     fn update(&mut self, update: &Update) {
         if let Some(instrument) = self.instrument(update.exchange, update.symbol) {
             self.intake.put_quote((update.exchange, instrument), Command::Quote(update.quote(instrument)));
         }
-        if let Some(log) = self.hub.quotes(update.symbol) {
-            let frame = QuoteFrame {
-                exchange: update.exchange,
-                symbol: update.symbol,
-                exchange_symbol: &update.exchange_symbol,
-                bid: update.bid,
-                bid_size: update.bid_size,
-                ask: update.ask,
-                ask_size: update.ask_size,
-                ts: update.received_at,
-            };
-            self.hub.publish_frame(&log, "quotes", &frame);
-        }
+        publish_quote(&self.hub, update);
     }
 
     fn withdraw(&mut self, exchange: ExchangeName, symbol: Symbol) {

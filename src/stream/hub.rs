@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Block, BlockBuilder, Log, encode};
+use super::{Block, Log, encode};
 use crate::domain::{AccountId, InstrumentId, Symbol};
 
 /// How many frames of each public log are kept: a reader that falls further behind starts anew.
@@ -128,11 +128,9 @@ impl Hub {
         }
     }
 
-    /// Publishes one frame of a channel that has a single writer.
+    /// Publishes one frame of a public channel.
     pub fn publish_frame(&self, log: &Log, channel: &'static str, body: &impl Serialize) {
-        let mut block = BlockBuilder::new(log.last_seq() + 1);
-        block.push(|into| encode::channel(channel, body, into));
-        log.append(block.build());
+        log.push(|into| encode::channel(channel, body, into));
         self.public.send_replace(());
     }
 }

@@ -1,4 +1,4 @@
-//! A log of frames: appended to by one writer, read by any number of cursors.
+//! A log of frames: appended to in order, read by any number of cursors.
 
 use std::{
     collections::VecDeque,
@@ -8,7 +8,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 
-use super::Block;
+use super::{Block, BlockBuilder};
 
 /// So many blocks at the end may be small; then they are copied into one, once, so that a late reader gets few long runs.
 const SMALL_BLOCKS_MAX: usize = 64;
@@ -63,13 +63,34 @@ impl Log {
     ///
     /// If the block does not follow on the last one: a sequence would be skipped or repeated.
     pub fn append(&self, block: Block) {
+        self.append_with(|next_seq| {
+            assert_eq!(block.first_seq, next_seq, "a log's sequence is dense");
+            block
+        });
+    }
+
+    /// Appends one frame, whose payload `write` makes.
+    pub fn push(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.append_with(|next_seq| {
+            let mut block = BlockBuilder::new(next_seq);
+            block.push(write);
+            block.build()
+        });
+    }
+
+    fn append_with(&self, block: impl FnOnce(u64) -> Block) {
         let last_seq = {
             let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
-            assert_eq!(block.first_seq, blocks.next_seq, "a log's sequence is dense");
+            let block = block(blocks.next_seq);
             blocks.append(block, self.frames_kept);
             blocks.next_seq - 1
         };
-        self.last_seq.send_replace(last_seq);
+        // Two writers may come here in either order; the sequence never goes back.
+        self.last_seq.send_if_modified(|last| {
+            let grown = last_seq > *last;
+            *last = last_seq.max(*last);
+            grown
+        });
     }
 
     /// The sequence of the last frame; one less than the first that will be, if there is none.
@@ -169,7 +190,7 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{BlockBuilder, frames};
+    use crate::stream::frames;
 
     fn block(first_seq: u64, frames: u64) -> Block {
         let mut block = BlockBuilder::new(first_seq);
