@@ -62,10 +62,7 @@ impl App {
             now: system_clock,
             epoch: venue.epoch,
             request_timeout: config.server.request_timeout,
-            stream: StreamLimits {
-                lag_limit: config.stream.lag_limit as u64,
-                stall_timeout: config.stream.stall_timeout,
-            },
+            stream: StreamLimits { lag_limit: config.stream.lag_limit as u64, stall_timeout: config.stream.stall_timeout },
             draining: AtomicBool::new(false),
             sockets: TaskTracker::new(),
             closing: CancellationToken::new(),

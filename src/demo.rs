@@ -11,9 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::{market::Market, tasks::Tasks};
 use crate::config::Config;
-use crate::domain::{
-    AccountId, Decimal, Order, OrderType, Place, SelfTradePrevention, Side, Status, Symbol, TimeInForce,
-};
+use crate::domain::{AccountId, Decimal, Order, OrderType, Place, SelfTradePrevention, Side, Status, Symbol, TimeInForce};
 use crate::market::Row;
 use crate::queue::{Action, Answer};
 use crate::venue::{Venue, system_clock};

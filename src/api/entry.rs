@@ -185,7 +185,12 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
             let detail = report.reason.clone().unwrap_or_default();
             let ended = report.order.status.is_terminal();
             let status = if ended { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
-            Err(too_late(state, status, code, detail, report.order))
+            // The order as it is, not as it was told of: a refused request does not touch it.
+            let order = match state.read.order(account, report.order.order_id) {
+                Found::Order(order) => *order,
+                Found::Gone | Found::Unknown => report.order,
+            };
+            Err(too_late(state, status, code, detail, order))
         }
         Answer::NotFound => Err(Problem::unknown_order()),
         Answer::Done => Ok(Done::Applied),

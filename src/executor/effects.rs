@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side, Trade,
-    TradeReport,
+    AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side,
+    Trade, TradeReport,
 };
 use crate::engine;
 use crate::journal::Record;
@@ -58,8 +58,7 @@ struct Numbers {
 impl Batch {
     /// Adds an execution.
     pub(super) fn report(&mut self, report: Report, account: &AccountName) {
-        let block =
-            self.executions.entry(report.order.account).or_insert_with(|| BlockBuilder::new(report.seq.0));
+        let block = self.executions.entry(report.order.account).or_insert_with(|| BlockBuilder::new(report.seq.0));
         assert_eq!(block.next_seq(), report.seq.0, "an account's executions are numbered densely");
         block.push(|into| encode::execution(&report, account, into));
         self.accounts.insert(report.order.account);

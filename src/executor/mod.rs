@@ -12,7 +12,7 @@
 mod effects;
 mod release;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use effects::Effects;
 pub use release::Release;
 
-use crate::domain::{
-    AccountId, CancelAll, Command, Events, ExecutionType, Nanos, OrderId, Outcome, Place, Quote, Replace, Report,
-};
+use crate::domain::{AccountId, Command, Events, ExecutionType, Nanos, OrderId, Outcome, Place, Replace, Report};
 use crate::engine::Engine;
 use crate::journal::{Journal, Record};
 use crate::queue::{Action, Admission, Answer, Outlet, Request, Target};
@@ -36,6 +34,7 @@ pub const BATCH_MAX: usize = 512;
 pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
 
 /// What an executor is made of.
+#[expect(missing_debug_implementations, reason = "a journal and a clock have nothing to show")]
 pub struct Parts {
     /// The engine, which only the executor touches.
     pub engine: Engine,
@@ -99,7 +98,7 @@ impl Executor {
                     continue;
                 }
                 ready = outlet.ready() => if !ready { break },
-                () = self.deadline() => {
+                () = passed(self.time_left()) => {
                     self.apply(Command::Tick);
                 }
             }
@@ -118,15 +117,10 @@ impl Executor {
         }
     }
 
-    /// Waits for the engine's next deadline; for ever if there is none.
-    async fn deadline(&self) {
-        match self.parts.engine.next_deadline() {
-            Some(deadline) => {
-                let left_ns = deadline.0.saturating_sub((self.parts.clock)().0).max(0);
-                tokio::time::sleep(Duration::from_nanos(left_ns.unsigned_abs())).await;
-            }
-            None => std::future::pending().await,
-        }
+    /// How long until the engine's next deadline, if there is one.
+    fn time_left(&self) -> Option<Duration> {
+        let left_ns = self.parts.engine.next_deadline()?.0.saturating_sub((self.parts.clock)().0);
+        Some(Duration::from_nanos(left_ns.max(0).unsigned_abs()))
     }
 
     fn execute_batch(&mut self, outlet: &mut Outlet, requests_max: usize) {
@@ -162,9 +156,7 @@ impl Executor {
     fn command(&self, action: Action) -> Option<Command> {
         Some(match action {
             Action::Place(place) => Command::Place(place),
-            Action::Cancel { account, target } => {
-                Command::Cancel { account, order_id: self.order_id(account, target)? }
-            }
+            Action::Cancel { account, target } => Command::Cancel { account, order_id: self.order_id(account, target)? },
             Action::Replace { account, target, quantity, price, trigger_price } => {
                 let order_id = self.order_id(account, target)?;
                 Command::Replace(Replace { account, order_id, quantity, price, trigger_price })
@@ -245,5 +237,13 @@ impl Executor {
         if !records.is_empty() || !effects.replies.is_empty() {
             self.parts.journal.append(records, effects);
         }
+    }
+}
+
+/// Waits so long; for ever if there is nothing to wait for.
+async fn passed(time_left: Option<Duration>) {
+    match time_left {
+        Some(time_left) => tokio::time::sleep(time_left).await,
+        None => std::future::pending().await,
     }
 }
