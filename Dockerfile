@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # Builds the binary in one stage and ships it alone in another. The dependencies have a layer of their own, which lasts
 # until Cargo.lock changes.
 FROM rust:1.95-slim-bookworm AS build

@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::api::{self, Shared, State, StreamLimits};
-use crate::config::Config;
+use crate::config::{AuthMode, Config};
 use crate::telemetry::Metrics;
 use crate::venue::{Running, Venue, system_clock};
 use market::Market;
@@ -47,6 +47,9 @@ impl App {
     /// If the configuration is not safe to serve, or the address cannot be had.
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
         config.check()?;
+        if config.auth.mode == AuthMode::Open {
+            tracing::warn!("auth.mode is open: whoever reaches the port can trade");
+        }
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let addr = listener.local_addr().context("the listener has no address")?;
