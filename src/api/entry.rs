@@ -31,8 +31,8 @@ pub(super) enum Done {
 /// A submitted request.
 #[derive(Debug)]
 pub(super) enum Pending {
-    /// It waits for the executor.
-    Queued(oneshot::Receiver<Answer>),
+    /// It waits for the executor; a new order may have a client id to ask for it with.
+    Queued(oneshot::Receiver<Answer>, Option<ClientOrderId>),
     /// It repeats a request whose order is known.
     Known(AccountId, OrderId),
     /// It repeats a request that is on its way.
@@ -45,8 +45,8 @@ pub(super) enum Pending {
 ///
 /// A problem, if nothing was queued and no earlier request answers for it.
 pub(super) async fn place(state: &State, place: Place, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
-    let account = place.account;
-    let reservation = match place.client_order_id {
+    let (account, client_order_id) = (place.account, place.client_order_id);
+    let reservation = match client_order_id {
         None => None,
         Some(id) => match state.admission.reserve(account, id, Fingerprint::of(&place)) {
             Verdict::New(reservation) => Some(reservation),
@@ -58,11 +58,11 @@ pub(super) async fn place(state: &State, place: Place, connection: Option<Connec
             }
         },
     };
-    let queued = send(state, Action::Place(place), connection).await?;
+    let answer = queue(state, Action::Place(place), connection).await?;
     if let Some(reservation) = reservation {
         reservation.queued();
     }
-    Ok(queued)
+    Ok(Pending::Queued(answer, client_order_id))
 }
 
 /// Submits a cancel.
@@ -134,8 +134,16 @@ pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Proble
 }
 
 async fn send(state: &State, action: Action, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
+    queue(state, action, connection).await.map(|answer| Pending::Queued(answer, None))
+}
+
+async fn queue(
+    state: &State,
+    action: Action,
+    connection: Option<ConnectionId>,
+) -> Result<oneshot::Receiver<Answer>, Problem> {
     let sent = state.intake.send(action, connection).await;
-    sent.map(Pending::Queued).map_err(|refusal| Problem::not_queued(refusal, state.intake.retry_after()))
+    sent.map_err(|refusal| Problem::not_queued(refusal, state.intake.retry_after()))
 }
 
 /// Refuses a client id that no order ever had, without troubling the queue.
@@ -162,13 +170,13 @@ pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) 
                 _ => Err(Problem::in_flight()),
             }
         }
-        Pending::Queued(answer) => match tokio::time::timeout(state.request_timeout, answer).await {
+        Pending::Queued(answer, client_order_id) => match tokio::time::timeout(state.request_timeout, answer).await {
             Ok(Ok(answer)) => done(state, account, answer),
             Ok(Err(_)) => {
                 tracing::error!("the executor dropped a request");
                 Err(Problem::internal())
             }
-            Err(_) => Err(Problem::timeout()),
+            Err(_) => Err(Problem::timeout(client_order_id)),
         },
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn place(
     };
     match entry::place(&state, place, None).await? {
         pending @ Pending::Known(..) => entry::finish(&state, account, pending).await.map(respond),
-        Pending::Queued(_) | Pending::InFlight(..) => Ok(queued(id)),
+        Pending::Queued(..) | Pending::InFlight(..) => Ok(queued(id)),
     }
 }
 

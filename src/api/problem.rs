@@ -10,6 +10,7 @@ use axum::{
 use serde::Serialize;
 
 use super::dto::OrderView;
+use crate::domain::ClientOrderId;
 use crate::queue::Refusal;
 
 /// What is certain about the request after an error.
@@ -53,6 +54,8 @@ struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<OrderView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    client_order_id: Option<ClientOrderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     oldest_seq: Option<u64>,
     #[serde(skip)]
     retry_after: Option<Duration>,
@@ -76,6 +79,7 @@ impl Problem {
             outcome: RequestOutcome::NotAccepted,
             errors: Vec::new(),
             order: None,
+            client_order_id: None,
             oldest_seq: None,
             retry_after: None,
             replayed: false,
@@ -116,10 +120,12 @@ impl Problem {
             .with_retry_after(Duration::from_secs(1))
     }
 
-    /// 504: queued, and no answer in time.
-    pub fn timeout() -> Self {
+    /// 504: queued, and no answer in time; a new order can be asked for by its client id, if it has one.
+    pub fn timeout(client_order_id: Option<ClientOrderId>) -> Self {
         let detail = "The request is queued and was not answered in time: it may be executed yet";
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).with_outcome(RequestOutcome::Unknown)
+        let mut problem = Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail);
+        problem.0.client_order_id = client_order_id;
+        problem.with_outcome(RequestOutcome::Unknown)
     }
 
     /// 410: what is asked for is not kept any more.

@@ -71,17 +71,13 @@ impl Account {
         self.open.get(&order_id).or_else(|| self.closed.get(&order_id))
     }
 
-    /// Keeps an order as it is now; true if this closed it.
-    pub(super) fn put(&mut self, order: Order) -> bool {
-        if !order.status.is_terminal() {
+    /// Keeps an order as it is now.
+    pub(super) fn put(&mut self, order: Order) {
+        if order.status.is_terminal() {
+            self.open.remove(&order.order_id);
+            self.closed.insert(order.order_id, order);
+        } else {
             self.open.insert(order.order_id, order);
-            return false;
-        }
-        self.open.remove(&order.order_id);
-        match self.closed.get(&order.order_id) {
-            // A cancel or replace that came too late tells of the order as it ended, and changes nothing in it.
-            Some(_) => false,
-            None => self.closed.insert(order.order_id, order).is_none(),
         }
     }
 

@@ -93,7 +93,8 @@ impl ReadModel {
     /// Takes in what a batch changed.
     pub fn apply(&self, changes: Changes) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        for report in changes.reports {
+        // What was refused tells of the order at that moment, and changes nothing in it.
+        for report in changes.reports.into_iter().filter(|report| !report.execution_type.is_refused_request()) {
             state.put(report.order);
         }
         for (instrument, trade) in changes.trades {
@@ -163,8 +164,10 @@ impl State {
     fn put(&mut self, order: Order) {
         self.last_order_id = self.last_order_id.max(order.order_id);
         let (account_id, order_id) = (order.account, order.order_id);
+        let closed = order.status.is_terminal();
         let Some(account) = self.accounts.get_mut(account_id.0 as usize) else { return };
-        if !account.put(order) {
+        account.put(order);
+        if !closed {
             return;
         }
         self.closed.push_back((account_id, order_id));
