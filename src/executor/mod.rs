@@ -23,7 +23,7 @@ pub use release::Release;
 use crate::domain::{AccountId, Command, Events, ExecutionType, Nanos, OrderId, Outcome, Place, Replace, Report};
 use crate::engine::Engine;
 use crate::journal::{Journal, Record};
-use crate::queue::{Action, Admission, Answer, Outlet, Request, Target};
+use crate::queue::{Action, Admission, Answer, Fingerprint, Outlet, Request, Target};
 use effects::Batch;
 
 /// The most requests that are executed before their effects are released: bounds how long a reader waits behind a batch.
@@ -210,8 +210,8 @@ impl Executor {
     /// Notes what a command touched beyond its events.
     fn note(&mut self, command: &Command, outcome: Outcome) {
         match (command, outcome) {
-            (Command::Place(Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
-                self.parts.admission.numbered(*account, *id, order_id);
+            (Command::Place(place @ Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
+                self.parts.admission.numbered(*account, *id, Fingerprint::of(place), order_id);
                 self.batch.effects.kept.push((*account, *id, order_id));
             }
             (Command::Deposit { account, .. }, _) => {
