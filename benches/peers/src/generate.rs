@@ -26,17 +26,27 @@ pub struct Plan {
     pub seed: u64,
     /// Nothing but orders that rest, whatever `live` says.
     pub only_rest: bool,
+    /// Cancels name orders that came lately, instead of any live order.
+    pub recent: bool,
 }
+
+/// Among how many of the latest orders a recent cancel chooses.
+const RECENT: u64 = 1_000;
 
 impl Plan {
     /// A plan of mixed commands.
     pub fn new(count: usize, symbols: usize, live: usize, seed: u64) -> Self {
-        Self { count, symbols, live, seed, only_rest: false }
+        Self { count, symbols, live, seed, only_rest: false, recent: false }
     }
 
     /// The same plan without a cancel or a trade: a book that only fills.
     pub fn only_rest(self) -> Self {
         Self { only_rest: true, ..self }
+    }
+
+    /// The same plan with cancels of recent orders: those are in the processor's caches, however deep the book.
+    pub fn recent(self) -> Self {
+        Self { recent: true, ..self }
     }
 
     /// The commands, and what must come of them.
@@ -111,7 +121,13 @@ impl Generator {
 
     fn cancel(&mut self, symbol: usize) -> Command {
         let book = &mut self.books[symbol];
-        let id = book.live[self.random.below(book.live.len() as u64) as usize];
+        let live = book.live.len();
+        let place = if self.plan.recent {
+            live - 1 - self.random.below(RECENT.min(live as u64)) as usize
+        } else {
+            self.random.below(live as u64) as usize
+        };
+        let id = book.live[place];
         book.cancel(id, &mut self.orders);
         self.tape.cancel(true);
         Command { id, price: 0, quantity: 0, kind: Kind::Cancel, side: Side::Buy, symbol: symbol as u16 }

@@ -4,6 +4,7 @@
 //! cargo run --release --manifest-path benches/peers/Cargo.toml              all tables, in markdown
 //! … -- speed [--rounds N] [--engines A,B] [FILE …]                           throughput, ratios, latency
 //! … -- memory [--engines A,B]                                                bytes per resting order
+//! … -- deep [--rounds N] [--engines A,B]                                    cost from a thousand to ten million orders
 //! … -- generate FILE COUNT SYMBOLS LIVE SEED                                 writes a command file, prints its oracle
 //! ```
 //!
@@ -16,6 +17,7 @@
 //! Leave nothing else running: ratios are taken within a round, but a busy machine still widens the ranges.
 
 mod command;
+mod deep;
 mod engines;
 mod generate;
 mod memory;
@@ -35,12 +37,12 @@ use tape::Tape;
 const STANDARD: [(&str, Plan, Tape); 2] = [
     (
         "s1",
-        Plan { count: 1_000_000, symbols: 1, live: 10_000, seed: 42, only_rest: false },
+        Plan { count: 1_000_000, symbols: 1, live: 10_000, seed: 42, only_rest: false, recent: false },
         Tape { trades: 433_575, quantity: 11_981_315, hash: 0xbd17_fbc2_2635_c99f, cancels: 277_189 },
     ),
     (
         "s100",
-        Plan { count: 1_000_000, symbols: 100, live: 500, seed: 43, only_rest: false },
+        Plan { count: 1_000_000, symbols: 100, live: 500, seed: 43, only_rest: false, recent: false },
         Tape { trades: 322_220, quantity: 9_191_845, hash: 0x2f74_ddef_840a_b899, cancels: 307_958 },
     ),
 ];
@@ -64,12 +66,17 @@ fn main() -> ExitCode {
         (None, []) => {
             let as_expected = standard(&options);
             memory::table(&options.engines);
+            deep::table(&options.engines, options.rounds);
             as_expected
         }
         (Some("speed"), []) => standard(&options),
         (Some("speed"), files) => files.iter().all(|file| from_file(file, &options)),
         (Some("memory"), []) => {
             memory::table(&options.engines);
+            true
+        }
+        (Some("deep"), []) => {
+            deep::table(&options.engines, options.rounds);
             true
         }
         (Some("fill"), [name]) => Name::parse(name).map(memory::child).is_some(),
