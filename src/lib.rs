@@ -1,3 +1,4 @@
 //! Open Outcry: an order-execution venue in one binary.
 
 pub mod domain;
+pub mod engine;

@@ -1,0 +1,147 @@
+//! Nodes: the hot part of every order, one cache line each, linked into the queue of its price level.
+//!
+//! In: terms of an order or of an exchange's quote. Out: a slot, good until freed. Freed slots are used again, the last one
+//! first, so that a quiet book stays in cache. A node is in at most one queue at a time. Every operation is O(1).
+
+use crate::domain::Side;
+use crate::engine::table::{NONE, Slab};
+
+/// Leaves of a quote without a size: any amount.
+pub const UNLIMITED: i64 = i64::MAX;
+
+/// What a node stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A client's order.
+    Client,
+    /// An exchange's quote; it has no account.
+    Exchange,
+}
+
+/// Where a node is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: not yet, or no longer.
+    Nowhere,
+    /// In the book.
+    Book,
+    /// Among the stops that wait for their trigger.
+    Stops,
+}
+
+/// The hot part of an order.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub struct Node {
+    /// The limit in ticks; 0: none.
+    pub price: i64,
+    /// Lots still to trade, or [`UNLIMITED`].
+    pub leaves: i64,
+    /// The order's id, or the exchange's.
+    pub id: u64,
+    /// Whose order; [`NONE`] for a quote.
+    pub account: u32,
+    /// Of which instrument.
+    pub instrument: u32,
+    /// The neighbours in the queue of its level, older and younger.
+    pub(super) previous: u32,
+    pub(super) next: u32,
+    /// Which level of its ladder it is queued in.
+    pub(super) level: u32,
+    /// The neighbours among its account's open orders, older and younger.
+    pub(in crate::engine) account_previous: u32,
+    pub(in crate::engine) account_next: u32,
+    /// Bid or ask.
+    pub side: Side,
+    /// An order or a quote.
+    pub owner: Owner,
+    /// Where it is linked.
+    pub place: Place,
+    /// Whether it counts among its account's open orders.
+    pub(in crate::engine) open: bool,
+}
+
+impl Node {
+    /// A client's order, linked nowhere yet.
+    pub const fn order(id: u64, account: u32, instrument: u32, side: Side, price: i64, leaves: i64) -> Self {
+        Self {
+            price,
+            leaves,
+            id,
+            account,
+            instrument,
+            previous: NONE,
+            next: NONE,
+            level: NONE,
+            account_previous: NONE,
+            account_next: NONE,
+            side,
+            owner: Owner::Client,
+            place: Place::Nowhere,
+            open: false,
+        }
+    }
+
+    /// An exchange's quote, linked nowhere yet.
+    pub const fn quote(exchange: u32, instrument: u32, side: Side, price: i64, leaves: i64) -> Self {
+        let mut node = Self::order(exchange as u64, NONE, instrument, side, price, leaves);
+        node.owner = Owner::Exchange;
+        node
+    }
+}
+
+/// All nodes of a venue, of all its books.
+#[derive(Debug)]
+pub struct Nodes {
+    slab: Slab<Node>,
+    /// The first free slot; the others follow through `next`.
+    free: u32,
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        Self { slab: Slab::new(), free: NONE }
+    }
+}
+
+impl Nodes {
+    /// No nodes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps a node and returns its slot; `None` if there are 2^32 already.
+    #[inline]
+    pub fn insert(&mut self, node: Node) -> Option<u32> {
+        let slot = self.free;
+        if slot == NONE {
+            return self.slab.push(node);
+        }
+        self.free = self.slab[slot].next;
+        self.slab[slot] = node;
+        Some(slot)
+    }
+
+    /// Gives the slot of an unlinked node back.
+    #[inline]
+    pub fn free(&mut self, slot: u32) {
+        self.slab[slot].next = self.free;
+        self.free = slot;
+    }
+}
+
+impl std::ops::Index<u32> for Nodes {
+    type Output = Node;
+
+    #[inline(always)]
+    fn index(&self, slot: u32) -> &Node {
+        &self.slab[slot]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Nodes {
+    #[inline(always)]
+    fn index_mut(&mut self, slot: u32) -> &mut Node {
+        &mut self.slab[slot]
+    }
+}

@@ -1,0 +1,180 @@
+//! Changes of live orders: cancel, cancel all, replace; and how an order ends.
+//!
+//! Replace: `quantity` is the new total. A quantity down, and nothing else, keeps the order's place; a quantity up or another
+//! price or trigger sends it to the back, and what the new price reaches is taken first. A total of no more than what has traded
+//! cancels the rest. What self-trade prevention took stays taken. A refused replace changes nothing; its codes, in order:
+//! `not_replaceable`, `halted`, `tick_size`, `lot_size`, `min_quantity`, `max_quantity`, `max_notional`, `min_notional`, `price_band`,
+//! `would_take`, `balance_limit`, `insufficient_balance`.
+
+use super::Engine;
+use super::book::{Node, Place};
+use super::check::{new_price, notional, whole_lots};
+use super::report::Detail;
+use super::table::NONE;
+use crate::domain::{CancelAll, Code, Events, ExecutionType, OrderId, Outcome, Priority, Replace};
+
+/// An order's new terms.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    quantity: i64,
+    price: i64,
+    trigger: i64,
+    leaves: i64,
+    priority: Priority,
+}
+
+impl Engine {
+    /// Cancels one order.
+    pub(super) fn cancel(&mut self, account: u32, id: u64, events: &mut Events) -> Outcome {
+        let Some(slot) = self.orders.find(account, id) else { return Outcome::NotFound };
+        if self.orders.terms(slot).status.is_terminal() {
+            self.emit(slot, ExecutionType::CancelRejected, Detail::code(Code::NotCancelable), events);
+            return Outcome::TooLate(OrderId(id));
+        }
+        self.end(slot, ExecutionType::Canceled, None, events);
+        Outcome::Canceled(OrderId(id))
+    }
+
+    /// Cancels the orders of an account that a filter lets through, oldest first.
+    pub(super) fn cancel_all(&mut self, filter: &CancelAll, events: &mut Events) -> Outcome {
+        let CancelAll { account, instrument, side } = *filter;
+        if !self.ledger.contains(account.0) {
+            return Outcome::NotFound;
+        }
+        let chosen = |node: &Node| {
+            instrument.is_none_or(|instrument| instrument.0 == node.instrument) && side.is_none_or(|side| side == node.side)
+        };
+        Outcome::CanceledAll(self.cancel_where(account.0, chosen, None, events))
+    }
+
+    /// Cancels an account's orders, oldest first, and counts them.
+    pub(super) fn cancel_where(
+        &mut self,
+        account: u32,
+        chosen: impl Fn(&Node) -> bool,
+        code: Option<Code>,
+        events: &mut Events,
+    ) -> u32 {
+        let mut canceled = 0u32;
+        let mut slot = self.ledger.account(account).oldest;
+        while slot != NONE {
+            let node = self.orders.nodes[slot];
+            if chosen(&node) {
+                self.end(slot, ExecutionType::Canceled, code, events);
+                canceled = canceled.saturating_add(1);
+            }
+            slot = node.account_next;
+        }
+        canceled
+    }
+
+    /// Ends a live order, wherever it is.
+    pub(super) fn end(&mut self, slot: u32, how: ExecutionType, code: Option<Code>, events: &mut Events) {
+        self.unlink(slot, events);
+        self.orders.nodes[slot].leaves = 0;
+        self.emit(slot, how, Detail { code, ..Detail::NONE }, events);
+        self.close(slot);
+    }
+
+    /// Takes a live order out of the book, or from among the stops.
+    fn unlink(&mut self, slot: u32, events: &mut Events) {
+        let Node { instrument: market, side, price, place, .. } = self.orders.nodes[slot];
+        match place {
+            Place::Nowhere => {}
+            Place::Book => {
+                let total = self.markets[market].book.remove(&mut self.orders.nodes, slot);
+                self.tell_level(market, side, price, total, events);
+            }
+            Place::Stops => {
+                let by = self.orders.terms(slot).trigger_by;
+                self.markets[market].stops.remove(&mut self.orders.nodes, slot, by);
+            }
+        }
+    }
+
+    /// Changes the terms of a live order.
+    pub(super) fn replace(&mut self, replace: &Replace, events: &mut Events) -> Outcome {
+        let order_id = replace.order_id;
+        let Some(slot) = self.orders.find(replace.account.0, order_id.0) else { return Outcome::NotFound };
+        let change = match self.check_change(slot, replace) {
+            Ok(change) => change,
+            Err(detail) => {
+                self.emit(slot, ExecutionType::ReplaceRejected, detail, events);
+                return Outcome::TooLate(order_id);
+            }
+        };
+        let market = self.orders.nodes[slot].instrument;
+        if change.leaves <= 0 {
+            self.end(slot, ExecutionType::Canceled, None, events);
+        } else if change.priority == Priority::Kept {
+            self.orders.terms_mut(slot).quantity = change.quantity;
+            self.shrink(slot, change.leaves, events);
+            self.emit(slot, ExecutionType::Replaced, Detail::NONE, events);
+        } else {
+            self.requeue(slot, change, events);
+        }
+        self.finish(market, events);
+        Outcome::Replaced(order_id, change.priority)
+    }
+
+    /// Gives an order new terms and lets it come in anew.
+    fn requeue(&mut self, slot: u32, change: Change, events: &mut Events) {
+        let waits = self.orders.nodes[slot].place == Place::Stops;
+        self.unlink(slot, events);
+        let node = &mut self.orders.nodes[slot];
+        (node.price, node.leaves) = (change.price, change.leaves);
+        let terms = self.orders.terms_mut(slot);
+        (terms.quantity, terms.trigger) = (change.quantity, change.trigger);
+        self.emit(slot, ExecutionType::Replaced, Detail::NONE, events);
+        if waits {
+            self.park_or_fire(slot, events);
+        } else {
+            self.execute(slot, events);
+        }
+    }
+
+    /// Checks a change, and holds what the order will need on its new terms.
+    fn check_change(&mut self, slot: u32, replace: &Replace) -> Result<Change, Detail> {
+        let node = self.orders.nodes[slot];
+        let terms = *self.orders.terms(slot);
+        let cannot = Detail::code(Code::NotReplaceable);
+        let waits = node.place == Place::Stops;
+        let misses = (replace.price.is_some() && node.price == 0) || (replace.trigger_price.is_some() && !waits);
+        if terms.status.is_terminal() || misses {
+            return Err(cannot);
+        }
+        let instrument = self.instruments.get(node.instrument as usize).ok_or(cannot)?;
+        let market = &self.markets[node.instrument];
+        if market.halted {
+            return Err(Detail::code(Code::Halted));
+        }
+        let price = replace.price.map_or(Ok(node.price), |price| new_price(instrument, price))?;
+        let trigger = replace.trigger_price.map_or(Ok(terms.trigger), |trigger| new_price(instrument, trigger))?;
+        let quantity = replace.quantity.map_or(Ok(terms.quantity), |quantity| whole_lots(instrument, quantity))?;
+        // What self-trade prevention took is neither traded nor left.
+        let taken = terms.quantity.saturating_sub(terms.cum).saturating_sub(node.leaves);
+        let leaves = quantity.saturating_sub(terms.cum).saturating_sub(taken);
+        let moved = price != node.price || trigger != terms.trigger;
+        let priority = if moved || quantity > terms.quantity { Priority::Lost } else { Priority::Kept };
+        if leaves <= 0 {
+            return Ok(Change { quantity, price, trigger, leaves, priority: Priority::Kept });
+        }
+        if moved || quantity != terms.quantity {
+            market.check_size(quantity, if price > 0 { price } else { trigger })?;
+        }
+        if terms.notional.saturating_add(notional(price, leaves)) > market.rules.notional_max {
+            return Err(Detail::code(Code::MaxNotional));
+        }
+        if price != node.price {
+            market.check_band(price)?;
+            if terms.post_only && !waits {
+                market.check_post_only(node.side, price)?;
+            }
+        }
+        if quantity > terms.quantity && self.is_full(slot) {
+            return Err(Detail::code(Code::BalanceLimit));
+        }
+        self.try_hold(slot, price, trigger, leaves).map_err(Detail::code)?;
+        Ok(Change { quantity, price, trigger, leaves, priority })
+    }
+}

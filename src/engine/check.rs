@@ -1,0 +1,211 @@
+//! Checks: whether a new order may come in, and on what terms. Nothing changes here.
+//!
+//! In: a [`Place`]. Out: its numbers on the instrument's grid, or the first of these codes that applies: `unknown_symbol`,
+//! `halted`, `tick_size`, `lot_size`, `min_quantity`, `max_quantity`, `max_notional`, `min_notional`, `price_band`, `expire_at_past`,
+//! `max_open_orders`, `stop_not_triggered`, `would_take`, `price_not_reached`, `balance_limit`, `insufficient_balance`.
+//!
+//! An order's worth is its quantity at its limit; without one, at its trigger; of a market order, at the best opposite price.
+
+use super::book::reaches;
+use super::market::{Market, is_reached};
+use super::orders::NEVER;
+use super::report::Detail;
+use super::{Engine, OPEN_ORDERS_MAX};
+use crate::domain::{
+    Code, Decimal, Instrument, OrderType, Place, Price, Quantity, Side, TimeInForce, TriggerBy, Unmarketable,
+};
+
+/// A new order on its instrument's grid.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draft {
+    pub(super) market: u32,
+    /// In lots.
+    pub(super) quantity: i64,
+    /// In ticks; 0: none.
+    pub(super) price: i64,
+    pub(super) trigger: i64,
+    pub(super) trigger_by: TriggerBy,
+    pub(super) expire_at: i64,
+    /// What the account must hold for it.
+    pub(super) hold: i128,
+}
+
+/// A price on the grid; 0 for none.
+fn ticks(instrument: &Instrument, price: Option<Decimal>) -> Result<i64, Detail> {
+    price.map_or(Ok(0), |price| instrument.price(price).map(Price::ticks).ok_or(Detail::code(Code::TickSize)))
+}
+
+/// A quantity on the grid.
+pub(super) fn whole_lots(instrument: &Instrument, quantity: Decimal) -> Result<i64, Detail> {
+    let too_large = || instrument.quantity_rounded_down(quantity) == Some(Quantity::MAX);
+    match instrument.quantity(quantity) {
+        Some(quantity) => Ok(quantity.lots()),
+        None if too_large() => Err(Detail::code(Code::MaxQuantity)),
+        None => Err(Detail::code(Code::LotSize)),
+    }
+}
+
+/// The price rules of a limit or a trigger.
+pub(super) fn new_price(instrument: &Instrument, price: Decimal) -> Result<i64, Detail> {
+    ticks(instrument, Some(price))
+}
+
+/// What `lots` are worth at a price, in tick·lots.
+#[inline(always)]
+pub(super) fn notional(price: i64, lots: i64) -> i128 {
+    // Two factors of at most 63 bits.
+    i128::from(price).wrapping_mul(i128::from(lots))
+}
+
+impl Market {
+    /// The filters of quantity and worth; a worth of 0 is unknown and not checked.
+    pub(super) fn check_size(&self, lots: i64, price: i64) -> Result<(), Detail> {
+        let rules = &self.rules;
+        let worth = notional(price, lots);
+        let code = if lots < rules.quantity_min.max(1) {
+            Code::MinQuantity
+        } else if lots > rules.quantity_max {
+            Code::MaxQuantity
+        } else if worth > rules.notional_max {
+            Code::MaxNotional
+        } else if price > 0 && worth < rules.notional_min {
+            Code::MinNotional
+        } else {
+            return Ok(());
+        };
+        Err(Detail::code(code))
+    }
+
+    /// The price band.
+    pub(super) fn check_band(&self, price: i64) -> Result<(), Detail> {
+        let reference = self.reference();
+        if price == 0 || reference == 0 || self.rules.in_band(price, reference) {
+            return Ok(());
+        }
+        Err(Detail { reference, ..Detail::code(Code::PriceBand) })
+    }
+
+    /// Refuses what would take.
+    pub(super) fn check_post_only(&self, side: Side, price: i64) -> Result<(), Detail> {
+        match self.book.best(side.opposite()) {
+            Some(best) if price == 0 || reaches(side, best, price) => {
+                Err(Detail { reference: best, ..Detail::code(Code::WouldTake) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what nothing rests or waits for: `unmarketable = "reject"`.
+    fn check_marketable(&self, side: Side, price: i64, trigger: i64, by: TriggerBy) -> Result<(), Detail> {
+        let watched = self.watched(by);
+        if trigger > 0 && !is_reached(side, watched, trigger) {
+            // Rounded away from the trigger, so that the price told has not reached it either.
+            let reference = match side {
+                Side::Buy => watched / 2,
+                Side::Sell => watched.saturating_add(1) / 2,
+            };
+            return Err(Detail { reference, ..Detail::code(Code::StopNotTriggered) });
+        }
+        let best = self.book.best(side.opposite());
+        if price > 0 && !best.is_some_and(|best| reaches(side, best, price)) {
+            return Err(Detail { reference: best.unwrap_or(0), ..Detail::code(Code::PriceNotReached) });
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Checks a new order of an account that exists.
+    pub(super) fn check(&self, place: &Place) -> Result<Draft, Detail> {
+        let unknown = Detail::code(Code::UnknownSymbol);
+        let number = place.instrument.and_then(|instrument| self.market_of(instrument)).ok_or(unknown)?;
+        let instrument = self.instruments.get(number as usize).ok_or(unknown)?;
+        let market = &self.markets[number];
+        if market.halted {
+            return Err(Detail::code(Code::Halted));
+        }
+        let side = place.side;
+        let is_stop = matches!(place.order_type, OrderType::StopLoss | OrderType::StopLimit);
+        let has_limit = matches!(place.order_type, OrderType::Limit | OrderType::StopLimit);
+        let price = ticks(instrument, place.price.filter(|_| has_limit))?;
+        let trigger = ticks(instrument, place.trigger_price.filter(|_| is_stop))?;
+        if (has_limit && price == 0) || (is_stop && trigger == 0) {
+            return Err(Detail::code(Code::TickSize));
+        }
+        let quantity = whole_lots(instrument, place.quantity)?;
+        let valued_at = match place.order_type {
+            OrderType::Limit | OrderType::StopLimit => price,
+            OrderType::StopLoss => trigger,
+            OrderType::Market => market.book.best(side.opposite()).unwrap_or(0),
+        };
+        market.check_size(quantity, valued_at)?;
+        market.check_band(price)?;
+        let expire_at = self.check_end(place, market)?;
+        self.check_open_orders(place, market, is_stop)?;
+        let by_default = if market.has_sources { TriggerBy::Mark } else { TriggerBy::Last };
+        let trigger_by = place.trigger_by.unwrap_or(by_default);
+        if place.post_only && !is_stop {
+            market.check_post_only(side, price)?;
+        }
+        if instrument.spec.unmarketable == Unmarketable::Reject {
+            market.check_marketable(side, price, trigger, trigger_by)?;
+        }
+        let draft = Draft { market: number, quantity, price, trigger, trigger_by, expire_at, hold: 0 };
+        let hold = self.check_balance(place, draft)?;
+        Ok(Draft { hold, ..draft })
+    }
+
+    /// When the order ends.
+    fn check_end(&self, place: &Place, market: &Market) -> Result<i64, Detail> {
+        match place.time_in_force {
+            TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => Ok(NEVER),
+            TimeInForce::Day => Ok(market.rules.day_end_after(self.now)),
+            TimeInForce::Gtd => {
+                let end = place.expire_at.map_or(i64::MIN, |end| end.0);
+                if end > self.now { Ok(end) } else { Err(Detail::code(Code::ExpireAtPast)) }
+            }
+        }
+    }
+
+    /// The limits on open orders, for an order that may become one.
+    fn check_open_orders(&self, place: &Place, market: &Market, is_stop: bool) -> Result<(), Detail> {
+        let at_once =
+            place.order_type == OrderType::Market || matches!(place.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+        let open = self.ledger.account(place.account.0).open_orders;
+        let full = open >= market.rules.open_orders_max || self.open_orders >= OPEN_ORDERS_MAX;
+        if full && (is_stop || !at_once) { Err(Detail::code(Code::MaxOpenOrders)) } else { Ok(()) }
+    }
+
+    /// What the account must hold, if it has that.
+    fn check_balance(&self, place: &Place, draft: Draft) -> Result<i128, Detail> {
+        let account = place.account.0;
+        if !self.ledger.account(account).checked {
+            return Ok(0);
+        }
+        let market = &self.markets[draft.market];
+        let rules = &market.rules;
+        let (pays, receives) = match place.side {
+            Side::Buy => (rules.quote, rules.base),
+            Side::Sell => (rules.base, rules.quote),
+        };
+        if self.ledger.is_full(account, receives) {
+            return Err(Detail::code(Code::BalanceLimit));
+        }
+        let worth = match (place.side, place.order_type) {
+            (Side::Sell, _) => 0,
+            (Side::Buy, OrderType::Limit | OrderType::StopLimit) => notional(draft.price, draft.quantity),
+            (Side::Buy, OrderType::StopLoss) => notional(draft.trigger, draft.quantity),
+            (Side::Buy, OrderType::Market) => {
+                self.foresee(draft.market, place.side, 0, draft.quantity, account, place.stp, 0).notional
+            }
+        };
+        let hold = match place.order_type {
+            OrderType::Market if place.side == Side::Buy => rules.cost(worth, draft.quantity),
+            _ => rules.hold(place.side, worth, draft.quantity),
+        };
+        if hold > self.ledger.row(account, pays).free {
+            return Err(Detail::code(Code::InsufficientBalance));
+        }
+        Ok(hold)
+    }
+}

@@ -1,0 +1,46 @@
+//! Time: orders that end by the clock, and accounts' dead man's switches.
+//!
+//! What is due happens before a command, in the order of its time; at one time, orders first, then switches, by id.
+
+use super::Engine;
+use super::orders::NEVER;
+use crate::domain::{Code, Events, ExecutionType, Nanos, Outcome};
+
+impl Engine {
+    /// When something is due next: then a [`crate::domain::Command::Tick`] is wanted.
+    pub fn next_deadline(&self) -> Option<Nanos> {
+        let order = self.order_ends.first().map(|(at, _)| *at);
+        let account = self.account_ends.first().map(|(at, _)| *at);
+        order.into_iter().chain(account).min().map(Nanos)
+    }
+
+    /// Does what is due by now.
+    #[inline]
+    pub(super) fn expire_due(&mut self, events: &mut Events) {
+        while let Some(at) = self.next_deadline().map(|at| at.0).filter(|at| *at <= self.now) {
+            if let Some((end, id)) = self.order_ends.first().copied().filter(|(end, _)| *end == at) {
+                match self.orders.slot(id) {
+                    Some(slot) => self.end(slot, ExecutionType::Expired, Some(Code::TimeInForce), events),
+                    None => drop(self.order_ends.remove(&(end, id))),
+                }
+            } else if let Some((_, account)) = self.account_ends.pop_first() {
+                self.ledger.account_mut(account).cancel_at = NEVER;
+                self.cancel_where(account, |_| true, Some(Code::CancelAfter), events);
+            }
+        }
+    }
+
+    /// Arms, renews or disarms an account's switch.
+    pub(super) fn cancel_after(&mut self, account: u32, timeout_ns: i64) -> Outcome {
+        if !self.ledger.contains(account) {
+            return Outcome::NotFound;
+        }
+        let at = if timeout_ns > 0 { self.now.saturating_add(timeout_ns) } else { NEVER };
+        let before = std::mem::replace(&mut self.ledger.account_mut(account).cancel_at, at);
+        self.account_ends.remove(&(before, account));
+        if at != NEVER {
+            self.account_ends.insert((at, account));
+        }
+        Outcome::Done
+    }
+}

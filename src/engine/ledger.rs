@@ -1,0 +1,243 @@
+//! The ledger: who has how much of what, and how much of it is held for open orders.
+//!
+//! In: deposits, holds, the sides of trades. Invariants, asserted in release: a balance is never below zero, neither its free
+//! nor its held part; of each asset, what accounts have, what the venue took in fees and what the world outside gained
+//! (exchanges, and accounts without balances) is what was deposited. The venue's and the world's parts are kept modulo 2^128,
+//! where the equation still holds. An account without balances is unchecked: nothing here applies to it.
+//!
+//! Bounds: an account that has more than [`Money::BALANCE_MAX`] of an asset may not order more of it, so that a balance is at
+//! most that and what its 10^8 open orders may still bring: 1.2 × 10^38 units, inside an `i128`.
+
+#![expect(clippy::arithmetic_side_effects, reason = "amounts keep to the bounds above; the pots wrap explicitly")]
+
+use std::collections::BTreeMap;
+
+use super::orders::NEVER;
+use super::table::{NONE, Table};
+use crate::domain::{AccountName, AssetName, Money};
+
+/// Assets that a venue may have.
+const ASSETS_MAX: u32 = 65_536;
+
+/// One account.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) name: AccountName,
+    /// Whether its orders must be paid for.
+    pub(super) checked: bool,
+    /// The number of its last execution.
+    pub(super) seq: u64,
+    /// Its open orders, linked from the oldest to the youngest.
+    pub(super) oldest: u32,
+    pub(super) youngest: u32,
+    pub(super) open_orders: u32,
+    /// When all its orders are canceled, or [`NEVER`].
+    pub(super) cancel_at: i64,
+    rows: Table<Row>,
+}
+
+/// What an account has of one asset.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Row {
+    pub(super) free: i128,
+    pub(super) held: i128,
+}
+
+/// Where one asset is, besides in accounts; the sums of all accounts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pot {
+    accounts: i128,
+    fees: i128,
+    world: i128,
+    deposited: i128,
+}
+
+/// All accounts and assets.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    accounts: Table<Account>,
+    names: BTreeMap<AccountName, u32>,
+    assets: Table<AssetName>,
+    pots: Table<Pot>,
+}
+
+/// Why a deposit or withdrawal is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The balance would be above [`Money::BALANCE_MAX`], or there are too many assets.
+    TooMuch,
+    /// There is less than what is withdrawn.
+    TooLittle,
+}
+
+impl Ledger {
+    /// Opens an account; `None` if the name is taken.
+    pub(super) fn open(&mut self, name: AccountName, checked: bool) -> Option<u32> {
+        if self.names.contains_key(&name) {
+            return None;
+        }
+        let account = Account {
+            name,
+            checked,
+            seq: 0,
+            oldest: NONE,
+            youngest: NONE,
+            open_orders: 0,
+            cancel_at: NEVER,
+            rows: Table::new(),
+        };
+        let number = self.accounts.push(account)?;
+        self.names.insert(name, number);
+        Some(number)
+    }
+
+    pub(super) fn contains(&self, account: u32) -> bool {
+        self.accounts.contains(account)
+    }
+
+    pub(super) fn find(&self, account: u32) -> Option<&Account> {
+        self.accounts.find(account)
+    }
+
+    #[inline(always)]
+    pub(super) fn account(&self, account: u32) -> &Account {
+        &self.accounts[account]
+    }
+
+    #[inline(always)]
+    pub(super) fn account_mut(&mut self, account: u32) -> &mut Account {
+        &mut self.accounts[account]
+    }
+
+    pub(super) fn accounts(&self) -> &[Account] {
+        self.accounts.as_slice()
+    }
+
+    /// The number of an asset, new ones in the order in which they are named; `None` if there are too many.
+    pub(super) fn asset(&mut self, name: AssetName) -> Option<u32> {
+        let known = self.assets.as_slice().iter().position(|asset| *asset == name);
+        match known {
+            Some(position) => u32::try_from(position).ok(),
+            None if self.assets.len() < ASSETS_MAX => {
+                self.pots.push(Pot::default());
+                self.assets.push(name)
+            }
+            None => None,
+        }
+    }
+
+    pub(super) fn assets(&self) -> &[AssetName] {
+        self.assets.as_slice()
+    }
+
+    /// What an account has of an asset.
+    #[inline]
+    pub(super) fn row(&self, account: u32, asset: u32) -> Row {
+        self.accounts[account].rows.find(asset).copied().unwrap_or_default()
+    }
+
+    /// What an account has of each asset that it ever had.
+    pub(super) fn rows(&self, account: u32) -> &[Row] {
+        self.accounts.find(account).map_or(&[], |account| account.rows.as_slice())
+    }
+
+    #[inline]
+    fn row_mut(&mut self, account: u32, asset: u32) -> &mut Row {
+        let rows = &mut self.accounts[account].rows;
+        while rows.len() <= asset {
+            rows.push(Row::default());
+        }
+        &mut rows[asset]
+    }
+
+    /// Adds to a free balance, or takes from it.
+    pub(super) fn deposit(&mut self, account: u32, asset: AssetName, amount: i128) -> Result<(), Refusal> {
+        let asset = self.asset(asset).ok_or(Refusal::TooMuch)?;
+        if !self.accounts[account].checked {
+            return Ok(());
+        }
+        let row = self.row_mut(account, asset);
+        let free = row.free.checked_add(amount).ok_or(Refusal::TooMuch)?;
+        if free < 0 {
+            return Err(Refusal::TooLittle);
+        }
+        if amount > 0 && free > Money::BALANCE_MAX.units() {
+            return Err(Refusal::TooMuch);
+        }
+        row.free = free;
+        let pot = &mut self.pots[asset];
+        pot.accounts = pot.accounts.wrapping_add(amount);
+        pot.deposited = pot.deposited.wrapping_add(amount);
+        self.assert_conserved(asset);
+        Ok(())
+    }
+
+    /// Whether an account has so much of an asset that it may get no more.
+    #[inline]
+    pub(super) fn is_full(&self, account: u32, asset: u32) -> bool {
+        let row = self.row(account, asset);
+        row.free + row.held > Money::BALANCE_MAX.units()
+    }
+
+    /// Moves an amount from free to held; a negative one, back.
+    #[inline]
+    pub(super) fn hold(&mut self, account: u32, asset: u32, amount: i128) {
+        let row = self.row_mut(account, asset);
+        row.free -= amount;
+        row.held += amount;
+        assert!(row.free >= 0 && row.held >= 0, "a hold is within the balance");
+    }
+
+    /// Takes `released` out of what is held: `spent` of it leaves the account, the rest becomes free. What is spent beyond
+    /// it comes out of what is free.
+    #[inline]
+    pub(super) fn spend(&mut self, account: u32, asset: u32, released: i128, spent: i128) {
+        let row = self.row_mut(account, asset);
+        row.held -= released;
+        row.free += released - spent;
+        assert!(row.free >= 0 && row.held >= 0, "what is spent was held or free");
+        let pot = &mut self.pots[asset];
+        pot.accounts = pot.accounts.wrapping_sub(spent);
+    }
+
+    /// Adds what a trade brought.
+    #[inline]
+    pub(super) fn receive(&mut self, account: u32, asset: u32, amount: i128) {
+        self.row_mut(account, asset).free += amount;
+        let pot = &mut self.pots[asset];
+        pot.accounts = pot.accounts.wrapping_add(amount);
+    }
+
+    /// Adds to what the world outside has gained.
+    #[inline]
+    pub(super) fn world(&mut self, asset: u32, amount: i128) {
+        let pot = &mut self.pots[asset];
+        pot.world = pot.world.wrapping_add(amount);
+    }
+
+    /// Adds to what the venue took.
+    #[inline]
+    pub(super) fn take_fee(&mut self, asset: u32, amount: i128) {
+        let pot = &mut self.pots[asset];
+        pot.fees = pot.fees.wrapping_add(amount);
+    }
+
+    /// Asserts that an asset is all where it should be.
+    #[inline]
+    pub(super) fn assert_conserved(&self, asset: u32) {
+        let Pot { accounts, fees, world, deposited } = self.pots[asset];
+        let found = accounts.wrapping_add(fees).wrapping_add(world);
+        assert!(found == deposited, "no asset appears or disappears");
+    }
+
+    /// What the venue took in fees of an asset, modulo 2^128.
+    pub(super) fn fees(&self, asset: u32) -> i128 {
+        self.pots.find(asset).map_or(0, |pot| pot.fees)
+    }
+
+    /// The pots' four sums of an asset, in a fixed order.
+    pub(super) fn sums(&self, asset: u32) -> [i128; 4] {
+        let Pot { accounts, fees, world, deposited } = self.pots[asset];
+        [accounts, fees, world, deposited]
+    }
+}

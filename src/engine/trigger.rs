@@ -1,0 +1,76 @@
+//! Triggers: stops that wait, fire, and set off others.
+//!
+//! A stop whose trigger is reached leaves those that wait at once, and trades after what reached it has finished. Of those that one
+//! price reaches, buys go first, then sells; the nearest trigger first, then the oldest. A stop fires once, and none is
+//! placed within a cascade: it ends.
+
+use super::Engine;
+use super::book::{Node, Owner, queue};
+use super::market::is_reached;
+use super::report::Detail;
+use crate::domain::{Code, Events, ExecutionType, Side, TriggerBy};
+
+impl Engine {
+    /// Fires a stop that is already through, lets any other wait.
+    pub(super) fn park_or_fire(&mut self, slot: u32, events: &mut Events) {
+        let Node { instrument: market, side, .. } = self.orders.nodes[slot];
+        let terms = self.orders.terms(slot);
+        let (by, trigger) = (terms.trigger_by, terms.trigger);
+        if is_reached(side, self.markets[market].watched(by), trigger) {
+            return self.fire(slot, events);
+        }
+        self.markets[market].stops.park(&mut self.orders.nodes, slot, by, trigger);
+        self.open(slot);
+    }
+
+    /// Moves the stops that a price has reached to those that are about to trade.
+    #[inline]
+    pub(super) fn trigger_reached(&mut self, market: u32, by: TriggerBy) {
+        let watched = self.markets[market].watched(by);
+        for side in [Side::Buy, Side::Sell] {
+            while let Some(slot) = self.markets[market].stops.reached(by, side, watched) {
+                self.markets[market].stops.remove(&mut self.orders.nodes, slot, by);
+                self.triggered.push_back(slot);
+            }
+        }
+    }
+
+    /// Turns a stop into what it stands for, and trades it.
+    fn fire(&mut self, slot: u32, events: &mut Events) {
+        self.emit(slot, ExecutionType::Triggered, Detail::NONE, events);
+        let terms = self.orders.terms_mut(slot);
+        terms.triggered = true;
+        let post_only = terms.post_only;
+        let Node { instrument: market, side, price, .. } = self.orders.nodes[slot];
+        if post_only && self.markets[market].check_post_only(side, price).is_err() {
+            return self.end(slot, ExecutionType::Expired, Some(Code::WouldTake), events);
+        }
+        self.execute(slot, events);
+    }
+
+    /// Ends what a command began in a market: fires the stops it triggered, and theirs, and asserts that the book is sound.
+    pub(super) fn finish(&mut self, market: u32, events: &mut Events) {
+        while let Some(slot) = self.triggered.pop_front() {
+            self.fire(slot, events);
+        }
+        assert!(self.is_uncrossed(market), "no client order crosses a level");
+    }
+
+    /// Whether no client's order crosses a level; exchanges' levels may cross each other.
+    #[inline]
+    fn is_uncrossed(&self, market: u32) -> bool {
+        let book = &self.markets[market].book;
+        match (book.best(Side::Buy), book.best(Side::Sell)) {
+            (Some(bid), Some(ask)) if bid >= ask => {
+                let best_of_clients = |side| {
+                    let mut levels = book.levels(side);
+                    let client = |slot: u32| self.orders.nodes[slot].owner == Owner::Client;
+                    levels.find(|level| queue(&self.orders.nodes, level.oldest).any(client)).map(|level| level.price)
+                };
+                best_of_clients(Side::Buy).is_none_or(|price| price < ask)
+                    && best_of_clients(Side::Sell).is_none_or(|price| price > bid)
+            }
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Views: what can be seen of the state from outside. Nothing changes here.
+
+use super::Engine;
+use super::book::Node;
+use super::orders::{NEVER, Terms};
+use super::report::{lots, shown};
+use crate::domain::{
+    AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, Instrument, InstrumentId, Money,
+    Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy,
+};
+
+/// An account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountView {
+    /// Its number.
+    pub id: AccountId,
+    /// Its name.
+    pub name: AccountName,
+    /// Whether its orders must be paid for.
+    pub checked: bool,
+    /// How many orders it has in books and waiting.
+    pub open_orders: u32,
+}
+
+/// What an account has of one asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// Of what.
+    pub asset: AssetName,
+    /// What it may spend.
+    pub free: Money,
+    /// What its open orders may cost.
+    pub held: Money,
+}
+
+/// An instrument's prices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prices {
+    /// The last trade's.
+    pub last: Option<Price>,
+    /// The middle of the best external quotes, in half ticks: the sum of bid and ask. `None` unless both sides are quoted.
+    pub mark_half_ticks: Option<i64>,
+}
+
+/// An order as the engine keeps it. Of one that was refused, only the ids, side, type, times, status and code are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderView {
+    /// The order's id.
+    pub order_id: OrderId,
+    /// The client's id for it.
+    pub client_order_id: Option<ClientOrderId>,
+    /// Whose order.
+    pub account: AccountId,
+    /// Of which instrument; `None` only for an unknown symbol.
+    pub instrument: Option<InstrumentId>,
+    /// Bid or ask.
+    pub side: Side,
+    /// As placed.
+    pub order_type: OrderType,
+    /// How long it lives.
+    pub time_in_force: TimeInForce,
+    /// When a `gtd` or `day` order ends.
+    pub expire_at: Option<Nanos>,
+    /// The total.
+    pub quantity: Quantity,
+    /// The limit.
+    pub price: Option<Price>,
+    /// The trigger.
+    pub trigger_price: Option<Price>,
+    /// Which price a stop watches.
+    pub trigger_by: Option<TriggerBy>,
+    /// Whether it may never take.
+    pub post_only: bool,
+    /// What happens when it meets an order of its own account.
+    pub stp: SelfTradePrevention,
+    /// Where it is.
+    pub status: Status,
+    /// Traded so far.
+    pub cum_qty: Quantity,
+    /// Still to trade.
+    pub leaves_qty: Quantity,
+    /// What has traded so far was worth, in tick·lots.
+    pub cum_notional: i128,
+    /// Why it ended, where that was not its owner's wish.
+    pub code: Option<Code>,
+    /// When it was numbered.
+    pub created_at: Nanos,
+    /// When it last changed.
+    pub updated_at: Nanos,
+}
+
+impl Engine {
+    /// All instruments, by id.
+    pub fn instruments(&self) -> &[Instrument] {
+        &self.instruments
+    }
+
+    /// An instrument.
+    pub fn instrument(&self, id: InstrumentId) -> Option<&Instrument> {
+        self.instruments.get(id.0 as usize)
+    }
+
+    /// Whether an instrument takes no new orders.
+    pub fn is_halted(&self, instrument: InstrumentId) -> bool {
+        self.markets.find(instrument.0).is_some_and(|market| market.halted)
+    }
+
+    /// All accounts, by id.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountView> + '_ {
+        (0..).map_while(|account| self.account(AccountId(account)))
+    }
+
+    /// An account.
+    pub fn account(&self, account: AccountId) -> Option<AccountView> {
+        let found = self.ledger.find(account.0)?;
+        Some(AccountView { id: account, name: found.name, checked: found.checked, open_orders: found.open_orders })
+    }
+
+    /// What an account has, by asset in the order in which assets were first named.
+    pub fn balances(&self, account: AccountId) -> impl Iterator<Item = Balance> + '_ {
+        let rows = self.ledger.rows(account.0).iter();
+        self.ledger.assets().iter().zip(rows).map(|(asset, row)| Balance {
+            asset: *asset,
+            free: Money::from_units(row.free),
+            held: Money::from_units(row.held),
+        })
+    }
+
+    /// What the venue took in fees, by asset.
+    pub fn fees(&self) -> impl Iterator<Item = (AssetName, Money)> + '_ {
+        (0..).zip(self.ledger.assets()).map(|(number, asset)| (*asset, Money::from_units(self.ledger.fees(number))))
+    }
+
+    /// An exchange's name.
+    pub fn exchange(&self, id: ExchangeId) -> Option<ExchangeName> {
+        self.exchanges.get(id.0 as usize).copied()
+    }
+
+    /// What stands in one side of a book, best first: clients' orders and exchanges' quotes; `None` is any amount.
+    pub fn levels(&self, instrument: InstrumentId, side: Side) -> impl Iterator<Item = (Price, Option<Quantity>)> + '_ {
+        let market = self.markets.find(instrument.0);
+        market
+            .into_iter()
+            .flat_map(move |market| market.book.levels(side))
+            .filter_map(|level| Some((Price::new(level.price)?, shown(level.total))))
+    }
+
+    /// An instrument's prices.
+    pub fn prices(&self, instrument: InstrumentId) -> Prices {
+        self.markets.find(instrument.0).map_or_else(Prices::default, |market| Prices {
+            last: Price::new(market.last),
+            mark_half_ticks: Some(market.mark).filter(|mark| *mark > 0),
+        })
+    }
+
+    /// An order that is open, or ended lately.
+    pub fn order(&self, order_id: OrderId) -> Option<OrderView> {
+        self.orders.slot(order_id.0).map(|slot| self.view(slot))
+    }
+
+    /// The orders in books and those that wait for a trigger, by id.
+    pub fn open_orders(&self) -> impl Iterator<Item = OrderView> + '_ {
+        self.orders.slots().filter(|slot| self.orders.nodes[*slot].open).map(|slot| self.view(slot))
+    }
+
+    fn view(&self, slot: u32) -> OrderView {
+        let Node { id, account, instrument, side, price, leaves, .. } = self.orders.nodes[slot];
+        let terms: &Terms = self.orders.terms(slot);
+        OrderView {
+            order_id: OrderId(id),
+            client_order_id: self.orders.client_order_id(slot),
+            account: AccountId(account),
+            instrument: self.market_of(InstrumentId(instrument)).map(InstrumentId),
+            side,
+            order_type: terms.order_type,
+            time_in_force: terms.time_in_force,
+            expire_at: Some(Nanos(terms.expire_at)).filter(|end| end.0 != NEVER),
+            quantity: lots(terms.quantity),
+            price: Price::new(price),
+            trigger_price: Price::new(terms.trigger),
+            trigger_by: Some(terms.trigger_by).filter(|_| terms.is_stop()),
+            post_only: terms.post_only,
+            stp: terms.stp,
+            status: terms.status,
+            cum_qty: lots(terms.cum),
+            leaves_qty: lots(leaves),
+            cum_notional: terms.notional,
+            code: terms.code,
+            created_at: Nanos(terms.created_at),
+            updated_at: Nanos(terms.updated_at),
+        }
+    }
+}
