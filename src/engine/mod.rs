@@ -91,6 +91,8 @@ pub struct Engine {
     /// Stops whose trigger was reached during this command, in the order in which they will trade.
     triggered: VecDeque<u32>,
     open_orders: u32,
+    /// What is held for the buy that is trading at any price; 0 between commands.
+    in_hand: i128,
     last: Counters,
     /// The number and time of the command that is being applied.
     seq: u64,
@@ -119,6 +121,7 @@ impl Engine {
             account_ends: BTreeSet::new(),
             triggered: VecDeque::new(),
             open_orders: 0,
+            in_hand: 0,
             last: Counters::default(),
             seq: 0,
             now: i64::MIN,
