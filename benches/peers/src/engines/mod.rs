@@ -4,6 +4,8 @@
 //! and notes the trades that the engine reports on the tape. Where an engine holds one book, the driver holds one a symbol.
 
 mod lobster;
+mod openoutcry_book;
+mod openoutcry_engine;
 mod orderbook_rs;
 mod rust_ob;
 
@@ -31,6 +33,10 @@ pub trait Visit {
 /// The engines by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
+    /// Open Outcry's book, driven directly.
+    Book,
+    /// Open Outcry's whole engine.
+    Whole,
     /// The crate `rust_ob`.
     RustOb,
     /// The crate `orderbook-rs`.
@@ -41,11 +47,13 @@ pub enum Name {
 
 impl Name {
     /// All of them, in the order of the tables.
-    pub const ALL: &[Self] = &[Self::RustOb, Self::OrderbookRs, Self::Lobster];
+    pub const ALL: &[Self] = &[Self::Book, Self::Whole, Self::RustOb, Self::OrderbookRs, Self::Lobster];
 
     /// As the tables and the command line write it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Book => "openoutcry-book",
+            Self::Whole => "openoutcry-engine",
             Self::RustOb => "rust_ob",
             Self::OrderbookRs => "orderbook-rs",
             Self::Lobster => "lobster",
@@ -60,6 +68,8 @@ impl Name {
     /// Lets `visit` meet the engine.
     pub fn visit<V: Visit>(self, visit: &V) -> V::Output {
         match self {
+            Self::Book => visit.with::<openoutcry_book::Driver>(),
+            Self::Whole => visit.with::<openoutcry_engine::Driver>(),
             Self::RustOb => visit.with::<rust_ob::Driver>(),
             Self::OrderbookRs => visit.with::<orderbook_rs::Driver>(),
             Self::Lobster => visit.with::<lobster::Driver>(),
