@@ -158,7 +158,7 @@ pub fn router(state: State) -> Router {
 }
 
 async fn not_found(request: Request) -> Problem {
-    Problem::not_found("not_found", format!("There is nothing at {:.64}", request.uri().path()))
+    Problem::not_found_at(request.uri().path())
 }
 
 async fn method_not_allowed(request: Request) -> Problem {

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State as Shared},
+    extract::State as Shared,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -13,7 +13,7 @@ use super::{
     Caller, Problem, State,
     dto::{CancelAfterRequest, OrderView, PlaceRequest, ReplaceRequest},
     entry::{self, Done, Pending},
-    extract::{self, BATCH_BODY_MAX, JsonBody, QueryOf},
+    extract::{self, BATCH_BODY_MAX, JsonBody, PathOf, QueryOf},
     problem::{FieldError, RequestOutcome},
 };
 use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Priority, Side};
@@ -104,7 +104,7 @@ pub(super) async fn place_batch(
     Caller(account): Caller,
     body: JsonBody<BATCH_BODY_MAX>,
 ) -> Result<Response, Problem> {
-    let requests: Vec<&RawValue> = body.parse()?;
+    let requests: Vec<&RawValue> = body.parse_array()?;
     if requests.is_empty() || requests.len() > BATCH_MAX {
         return Err(Problem::bad_request("batch_size", format!("A batch has 1 to {BATCH_MAX} orders")));
     }
@@ -157,7 +157,7 @@ pub(super) async fn validate(
 pub(super) async fn get(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(order_id): Path<String>,
+    PathOf(order_id): PathOf,
 ) -> Result<Json<OrderView>, Problem> {
     found(&state, state.read.order(account, extract::order_id(&order_id)?))
 }
@@ -166,7 +166,7 @@ pub(super) async fn get(
 pub(super) async fn get_by_client_id(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    PathOf(id): PathOf,
 ) -> Result<Json<OrderView>, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
     match state.admission.find(account, id) {
@@ -239,7 +239,7 @@ fn next_link(uri: &Uri, after: u64) -> String {
 pub(super) async fn cancel(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(order_id): Path<String>,
+    PathOf(order_id): PathOf,
 ) -> Result<Response, Problem> {
     let order_id = extract::order_id(&order_id)?;
     cancel_target(&state, account, Target::OrderId(order_id)).await
@@ -249,7 +249,7 @@ pub(super) async fn cancel(
 pub(super) async fn cancel_by_client_id(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    PathOf(id): PathOf,
 ) -> Result<Response, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
     cancel_target(&state, account, Target::ClientOrderId(id)).await
@@ -267,7 +267,7 @@ async fn cancel_target(state: &State, account: AccountId, target: Target) -> Res
 pub(super) async fn replace(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(order_id): Path<String>,
+    PathOf(order_id): PathOf,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let order_id = extract::order_id(&order_id)?;
@@ -278,7 +278,7 @@ pub(super) async fn replace(
 pub(super) async fn replace_by_client_id(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    PathOf(id): PathOf,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;

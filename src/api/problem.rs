@@ -96,6 +96,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
+    /// 404: no route, or nothing that a path could name.
+    pub(super) fn not_found_at(path: &str) -> Self {
+        Self::not_found("not_found", format!("There is nothing at {path:.64}"))
+    }
+
     /// 404: the account has no such order.
     pub fn unknown_order() -> Self {
         Self::not_found("unknown_order", "This account has no such order")

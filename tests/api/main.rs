@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that does not find what it expects has failed")]
 
+mod bad_input;
 mod orders;
 mod socket;
 mod terms;
 mod venue;
+mod wire;
