@@ -50,7 +50,7 @@ fn agree(stream: &Stream) -> Result<(), TestCaseError> {
         prop_assert_eq!(&events.trades, &naive.out.trades, "trades of {}", step());
         let same = same_state(&engine, &naive);
         prop_assert!(same.is_ok(), "after {}: {}", step(), same.unwrap_err());
-        let sound = watch.see(&engine, &naive, &command, &events);
+        let sound = watch.see(&engine, &command, outcome, &events);
         prop_assert!(sound.is_ok(), "after {}: {}", step(), sound.unwrap_err());
     }
     Ok(())
