@@ -44,6 +44,7 @@ impl Watch {
             check(trade.trade_id.0 == self.trades, "trades are numbered 1, 2, 3")?;
             check(!trade.quantity.is_zero(), "a trade is of something")?;
         }
+        engine.audit();
         self.fold(events);
         self.books(engine)?;
         self.uncrossed(engine)?;
