@@ -16,7 +16,6 @@ use crate::random::{Stream, streams};
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        max_shrink_iters: 20_000,
         ..ProptestConfig::with_cases(cases(600))
     })]
 
