@@ -5,6 +5,8 @@
 mod bad_input;
 mod orders;
 mod socket;
+mod sockets;
+mod stream;
 mod terms;
 mod venue;
 mod wire;
