@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that does not find what it expects has failed")]
 
 mod bad_input;
+mod load;
 mod orders;
+mod process;
 mod socket;
 mod sockets;
 mod stream;

@@ -82,13 +82,17 @@ impl Socket {
     /// Reads to the close; its code and reason, and the texts before it.
     pub(crate) async fn closed(&mut self) -> (u16, String, Vec<String>) {
         let mut texts = Vec::new();
-        loop {
-            match self.message().await {
-                Message::Text(text) => texts.push(text.to_string()),
-                Message::Close(Some(frame)) => return (frame.code.into(), frame.reason.to_string(), texts),
-                Message::Close(None) => panic!("closed without a code after {texts:?}"),
-                _ => {}
+        let closed = timeout(PATIENCE, async {
+            loop {
+                match self.message().await {
+                    Message::Text(text) => texts.push(text.to_string()),
+                    Message::Close(Some(frame)) => return (frame.code.into(), frame.reason.to_string()),
+                    Message::Close(None) => panic!("closed without a code"),
+                    _ => {}
+                }
             }
-        }
+        });
+        let (code, reason) = closed.await.expect("it should have been closed by now");
+        (code, reason, texts)
     }
 }
