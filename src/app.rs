@@ -29,7 +29,7 @@ use market::Market;
 use tasks::Tasks;
 
 /// A venue that is bound to its address and about to serve.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "a running venue has nothing to show")]
 pub struct App {
     listener: TcpListener,
     addr: SocketAddr,

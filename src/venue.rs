@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, OnFull as ConfigOnFull};
 use crate::domain::{AccountName, Command, ExchangeName, Instrument, InstrumentId, Nanos, Quote, Sources};
 use crate::engine::{Engine, Limits};
-use crate::executor::{Executor, Parts, Release};
-use crate::journal::Memory;
+use crate::executor::{Effects, Executor, Parts, Release};
+use crate::journal::{Journal, Memory};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
 use crate::read::ReadModel;
 use crate::stream::Hub;
@@ -40,16 +40,17 @@ pub struct Venue {
 }
 
 /// The part of a venue that runs: one task drives it.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "a journal has nothing to show")]
 pub struct Running {
     executor: Executor,
     outlet: Outlet,
+    journal: Box<dyn Journal<Effects>>,
 }
 
 impl Running {
     /// Executes until `drain` is canceled and the queue is empty.
     pub async fn run(self, drain: CancellationToken) {
-        self.executor.run(self.outlet, drain).await;
+        self.executor.run(self.outlet, self.journal, drain).await;
     }
 }
 
@@ -60,38 +61,39 @@ impl Venue {
     ///
     /// If the configuration has an instrument that cannot be traded; loading it checks that.
     pub fn open(config: &Config, now: fn() -> Nanos) -> anyhow::Result<(Self, Running)> {
-        let instruments = config.instruments.iter().zip(0..).map(|(instrument, id)| {
-            let spec = instrument.spec();
-            let symbol = spec.symbol;
-            Instrument::new(InstrumentId(id), spec).with_context(|| format!("instrument {symbol}"))
-        });
-        let instruments: Arc<[Instrument]> = instruments.collect::<anyhow::Result<_>>()?;
-        let accounts: Arc<[AccountName]> = config.accounts.iter().map(|account| account.name).collect();
-
         let (intake, outlet) = queue::queue(queue_settings(config));
         let admission = Admission::default();
-        let read = Arc::new(ReadModel::new(instruments.clone(), accounts.clone()));
-        let hub = Arc::new(Hub::new(accounts.len(), instruments.len(), config.stream.ring as u64));
+        let engine = Engine::new(Limits::default());
+        let parts = Parts { engine, admission: admission.clone(), clock: Arc::new(now), delay: config.execution.delay };
+        let mut executor = Executor::new(parts);
+        let (records, effects) = executor.configure(genesis(config)?);
+
+        let mut read = ReadModel::default();
+        let accounts: Vec<AccountName> = executor.engine().accounts().map(|account| account.name).collect();
+        let mut hub = Hub::new(config.stream.ring as u64);
+        hub.define(accounts.len(), executor.engine().instruments().len());
+        read.define(executor.engine().instruments(), accounts);
+        let (read, hub) = (Arc::new(read), Arc::new(hub));
+
         let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone() };
-        let parts = Parts {
-            engine: Engine::new(Limits::default()),
-            journal: Box::new(Memory::new(move |effects| release.release(effects))),
-            admission: admission.clone(),
-            read: read.clone(),
-            clock: Arc::new(now),
-            delay: config.execution.delay,
-        };
-        let executor = Executor::new(parts, genesis(config, &instruments)?);
+        let mut journal = Box::new(Memory::new(move |effects| release.release(effects)));
+        journal.append(records, effects);
         let epoch = format!("{:016x}", RandomState::new().build_hasher().finish());
-        Ok((Self { intake, admission, read, hub, epoch }, Running { executor, outlet }))
+        Ok((Self { intake, admission, read, hub, epoch }, Running { executor, outlet, journal }))
     }
 }
 
 /// The configuration as commands: what the engine depends on is an input like any other.
-fn genesis(config: &Config, instruments: &[Instrument]) -> anyhow::Result<Vec<Command>> {
-    let define = instruments.iter().map(|instrument| Command::DefineInstrument(Box::new(instrument.spec.clone())));
+fn genesis(config: &Config) -> anyhow::Result<Vec<Command>> {
+    let instruments = config.instruments.iter().zip(0..).map(|(instrument, id)| {
+        let spec = instrument.spec();
+        let symbol = spec.symbol;
+        Instrument::new(InstrumentId(id), spec).with_context(|| format!("instrument {symbol}"))
+    });
+    let instruments: Vec<Instrument> = instruments.collect::<anyhow::Result<_>>()?;
+    let quotes = static_quotes(&instruments)?.into_iter().map(Command::Quote);
+    let define = instruments.into_iter().map(|instrument| Command::DefineInstrument(Box::new(instrument.spec)));
     let open = config.accounts.iter().map(|account| Command::OpenAccount(Box::new(account.spec())));
-    let quotes = static_quotes(instruments)?.into_iter().map(Command::Quote);
     Ok(define.chain(open).chain(quotes).collect())
 }
 

@@ -9,6 +9,7 @@
 mod account;
 mod dto;
 mod entry;
+mod events;
 mod extract;
 mod market;
 mod orders;
@@ -138,6 +139,7 @@ pub fn router(state: State) -> Router {
         .route("/orders/{order_id}", get(orders::get).delete(orders::cancel).patch(orders::replace))
         .route("/orders/by-client-id/{client_order_id}", by_client_id)
         .route("/executions", get(account::executions))
+        .route("/executions/stream", get(events::executions))
         .route("/account", get(account::account))
         .route("/instruments", get(market::instruments))
         .route("/instruments/{symbol}", get(market::instrument))

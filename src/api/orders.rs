@@ -16,7 +16,7 @@ use super::{
     extract::{self, BATCH_BODY_MAX, JsonBody, PathOf, QueryOf},
     problem::{FieldError, RequestOutcome},
 };
-use crate::domain::{AccountId, CancelAll, ClientOrderId, OrderId, Priority, Side};
+use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Priority, Side};
 use crate::queue::{Known, Target};
 use crate::read::{Found, OrdersQuery, StatusFilter};
 
@@ -146,14 +146,9 @@ pub(super) async fn validate(
 ) -> Result<Response, Problem> {
     let place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
     let instrument = place.instrument.and_then(|id| state.read.instruments().get(id.0 as usize));
-    let Some(instrument) = instrument else {
-        return Err(Problem::refused("unknown_symbol", format!("Unknown symbol: {}", place.symbol)));
-    };
-    if instrument.quantity(place.quantity).is_none() {
-        return Err(Problem::refused("lot_size", "The quantity is not a multiple of the lot size"));
-    }
-    if [place.price, place.trigger_price].into_iter().flatten().any(|price| instrument.price(price).is_none()) {
-        return Err(Problem::refused("tick_size", "A price is not a multiple of the tick size"));
+    let refusal = instrument.map_or(Some(Code::UnknownSymbol), |instrument| instrument.refusal(&place));
+    if let Some(code) = refusal {
+        return Err(Problem::refused(code.as_str(), place.refusal_reason(code)));
     }
     Ok(Json(serde_json::json!({ "valid": true })).into_response())
 }

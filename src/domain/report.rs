@@ -168,6 +168,13 @@ impl Report {
     }
 }
 
+impl Place {
+    /// The sentence beside the code that this order would be refused with, where no market price is involved.
+    pub fn refusal_reason(&self, code: Code) -> String {
+        reason(code, self.symbol.as_str(), None, self.price)
+    }
+}
+
 impl ExecutionType {
     /// Whether it tells of a refused request and leaves the order as it was.
     pub const fn is_refused_request(self) -> bool {

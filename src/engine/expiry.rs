@@ -3,7 +3,7 @@
 //! What is due happens before a command, in the order of its time; at one time, orders first, then switches, by id.
 
 use super::Engine;
-use super::orders::NEVER;
+use super::orders::{Found, NEVER};
 use crate::domain::{Code, Events, ExecutionType, Nanos, Outcome};
 
 impl Engine {
@@ -19,9 +19,9 @@ impl Engine {
     pub(super) fn expire_due(&mut self, events: &mut Events) {
         while let Some(at) = self.next_deadline().map(|at| at.0).filter(|at| *at <= self.now) {
             if let Some((end, id)) = self.order_ends.first().copied().filter(|(end, _)| *end == at) {
-                match self.orders.slot(id) {
-                    Some(slot) => self.end(slot, ExecutionType::Expired, Some(Code::TimeInForce), events),
-                    None => drop(self.order_ends.remove(&(end, id))),
+                match self.orders.find_any(id) {
+                    Some(Found::Live(slot)) => self.end(slot, ExecutionType::Expired, Some(Code::TimeInForce), events),
+                    _ => drop(self.order_ends.remove(&(end, id))),
                 }
             } else if let Some((_, account)) = self.account_ends.pop_first() {
                 self.ledger.account_mut(account).cancel_at = NEVER;

@@ -164,7 +164,7 @@ impl Stops {
     }
 
     /// Lets a stop wait behind those of the same trigger.
-    pub(super) fn park(&mut self, nodes: &mut Nodes, slot: u32, by: TriggerBy, trigger: i64) {
+    pub(super) fn park<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, by: TriggerBy, trigger: i64) {
         let node = &mut nodes[slot];
         node.place = Place::Stops;
         let side = node.side;
@@ -172,7 +172,7 @@ impl Stops {
     }
 
     /// Takes a stop out.
-    pub(super) fn remove(&mut self, nodes: &mut Nodes, slot: u32, by: TriggerBy) {
+    pub(super) fn remove<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, by: TriggerBy) {
         let node = &mut nodes[slot];
         node.place = Place::Nowhere;
         let side = node.side;
@@ -180,7 +180,7 @@ impl Stops {
     }
 
     /// Changes how much a stop is for, in its place.
-    pub(super) fn resize(&mut self, nodes: &mut Nodes, slot: u32, by: TriggerBy, leaves: i64) {
+    pub(super) fn resize<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, by: TriggerBy, leaves: i64) {
         self.ladder_mut(by, nodes[slot].side).resize(nodes, slot, leaves);
     }
 

@@ -116,8 +116,7 @@ impl Engine {
     fn payable(&self, slot: u32, price: i64, quantity: i64) -> i64 {
         let Node { instrument, account, .. } = self.orders.nodes[slot];
         let rules = &self.markets[instrument].rules;
-        let free = self.ledger.row(account, rules.quote).free;
-        let budget = free.saturating_add(self.orders.terms(slot).held);
+        let budget = self.ledger.row(account, rules.quote).free.saturating_add(self.in_hand);
         let can_pay = |lots: i64| rules.cost(notional(price, lots), lots) <= budget;
         if can_pay(quantity) {
             return quantity;
@@ -174,6 +173,7 @@ impl Engine {
     /// Lowers what is left of an order, wherever it is, and what is held for it.
     pub(super) fn shrink(&mut self, slot: u32, leaves: i64, events: &mut Events) {
         let Node { instrument: market, side, price, place, .. } = self.orders.nodes[slot];
+        let needed = self.hold_now(slot);
         match place {
             Place::Nowhere => self.orders.nodes[slot].leaves = leaves,
             Place::Stops => {
@@ -188,7 +188,7 @@ impl Engine {
                 }
             }
         }
-        self.adjust_hold(slot);
+        self.release_since(slot, needed);
     }
 
     /// Whether a fill-or-kill order would be filled.
@@ -204,7 +204,7 @@ impl Engine {
             return true;
         }
         let rules = &self.markets[instrument].rules;
-        let budget = self.ledger.row(account, rules.quote).free.saturating_add(terms.held);
+        let budget = self.ledger.row(account, rules.quote).free.saturating_add(self.in_hand);
         rules.cost(foreseen.notional, foreseen.quantity) <= budget
     }
 

@@ -6,10 +6,10 @@ use super::Engine;
 use super::book::Node;
 use super::check::Draft;
 use super::matching::Stop;
-use super::orders::{NEVER, Terms};
+use super::orders::{Extra, NEVER, Terms};
 use super::report::Detail;
 use super::table::NONE;
-use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce};
+use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce, TriggerBy};
 
 impl Engine {
     /// Numbers a new order, and trades or refuses it.
@@ -29,17 +29,19 @@ impl Engine {
     fn reject(&mut self, order_id: OrderId, place: &Place, detail: Detail, events: &mut Events) {
         let instrument = place.instrument.and_then(|instrument| self.market_of(instrument)).unwrap_or(NONE);
         let node = Node::order(order_id.0, place.account.0, instrument, place.side, 0, 0);
-        let slot = self.orders.insert(node, Terms::received(place, self.now), place.client_order_id.as_ref());
-        self.emit(slot, ExecutionType::Rejected, detail, events);
-        self.orders.close(slot);
+        let mut terms = Terms::received(place, 0, TriggerBy::Last, self.now);
+        let extra = Extra { client_order_id: place.client_order_id, ..Extra::NOTHING };
+        self.emit_rejected(&node, &mut terms, &extra, detail, events);
+        self.orders.insert_closed(node, terms, extra);
     }
 
     fn accept(&mut self, order_id: OrderId, place: &Place, draft: Draft, events: &mut Events) {
         let Draft { market, quantity, price, trigger, trigger_by, expire_at, hold } = draft;
         let node = Node::order(order_id.0, place.account.0, market, place.side, price, quantity);
-        let terms = Terms { quantity, trigger, trigger_by, expire_at, ..Terms::received(place, self.now) };
-        let slot = self.orders.insert(node, terms, place.client_order_id.as_ref());
-        self.set_hold(slot, hold);
+        let terms = Terms::received(place, quantity, trigger_by, self.now);
+        let extra = Extra { trigger, expire_at, client_order_id: place.client_order_id };
+        let slot = self.orders.insert(node, terms, extra);
+        self.hold_first(slot, hold);
         self.emit(slot, ExecutionType::Accepted, Detail::NONE, events);
         if self.orders.terms(slot).is_stop() {
             self.park_or_fire(slot, events);
@@ -97,7 +99,7 @@ impl Engine {
             NONE => account.oldest = slot,
             previous => self.orders.nodes[previous].account_next = slot,
         }
-        let expire_at = self.orders.terms(slot).expire_at;
+        let expire_at = self.orders.extra(slot).expire_at;
         if expire_at != NEVER {
             self.order_ends.insert((expire_at, id));
         }
@@ -105,7 +107,7 @@ impl Engine {
 
     /// Takes an order that has ended out of everything that is for live ones, and keeps it among the ended.
     pub(super) fn close(&mut self, slot: u32) {
-        self.release_hold(slot);
+        self.release_in_hand(slot);
         let node = &mut self.orders.nodes[slot];
         if std::mem::replace(&mut node.open, false) {
             let Node { id, account, account_previous: previous, account_next: next, .. } = *node;
@@ -120,7 +122,7 @@ impl Engine {
                 NONE => account.youngest = previous,
                 next => self.orders.nodes[next].account_previous = previous,
             }
-            let expire_at = self.orders.terms(slot).expire_at;
+            let expire_at = self.orders.extra(slot).expire_at;
             if expire_at != NEVER {
                 self.order_ends.remove(&(expire_at, id));
             }

@@ -13,10 +13,11 @@ use super::Engine;
 use super::book::{Node, Owner, Place};
 use super::check::notional;
 use super::report::{Detail, lots};
+use super::rules::Rules;
 use super::table::NONE;
 use crate::domain::{
-    Code, Events, ExchangeId, ExecutionType, Fill, InstrumentId, Liquidity, Money, Nanos, OrderId, Price, Side, Source,
-    Trade, TradeId, TriggerBy,
+    Code, Events, ExchangeId, ExecutionType, Fill, InstrumentId, Liquidity, Money, Nanos, OrderId, OrderType, Price, Side,
+    Source, Trade, TradeId, TriggerBy,
 };
 
 /// One side's part in a trade.
@@ -147,42 +148,41 @@ impl Engine {
     }
 
     /// Moves the money of one side. Returns its fee.
+    #[inline]
     fn settle_checked(&mut self, slot: u32, part: Part) -> i128 {
-        let Node { account, side, instrument, .. } = self.orders.nodes[slot];
+        let Node { account, side, instrument, price, leaves, .. } = self.orders.nodes[slot];
         let rules = &self.markets[instrument].rules;
         let (base_asset, quote_asset) = (rules.base, rules.quote);
         let fee = rules.fee(side, part.role, part.notional, part.quantity);
         let (value, base) = (rules.value(part.notional), rules.base_units(part.quantity));
-        let in_base = rules.fee_in_base(side);
-        let held = self.orders.terms(slot).held;
-        match side {
-            Side::Buy => {
-                let due = if in_base { value } else { value + fee };
-                let kept = self.hold_now(slot).unwrap_or((held - due).max(0));
-                let released = held - kept;
-                let payable = self.ledger.row(account, quote_asset).free + released;
-                // Short by rounding only.
-                let paid = due.min(payable);
-                assert!(paid >= value, "a buy pays for what it gets");
-                self.orders.terms_mut(slot).held = kept;
-                self.ledger.spend(account, quote_asset, released, paid);
-                if in_base {
-                    self.ledger.receive(account, base_asset, base - fee);
-                    self.ledger.take_fee(base_asset, fee);
-                    return fee;
-                }
-                self.ledger.receive(account, base_asset, base);
-                self.ledger.take_fee(quote_asset, paid - value);
-                paid - value
-            }
-            Side::Sell => {
-                self.orders.terms_mut(slot).held = held - base;
-                self.ledger.spend(account, base_asset, base, base);
-                self.ledger.receive(account, quote_asset, value - fee);
-                self.ledger.take_fee(quote_asset, fee);
-                fee
-            }
+        if side == Side::Sell {
+            self.ledger.spend(account, base_asset, base, base);
+            self.ledger.receive(account, quote_asset, value - fee);
+            self.ledger.take_fee(quote_asset, fee);
+            return fee;
         }
+        let in_base = rules.fee_in_base(side);
+        let due = if in_base { value } else { value + fee };
+        let released = if price > 0 {
+            let needed = |leaves: i64| rules.hold(side, notional(price, leaves), leaves);
+            needed(leaves + part.quantity) - needed(leaves)
+        } else {
+            let released = due.min(self.in_hand);
+            self.in_hand -= released;
+            released
+        };
+        let paid = if due > released { due.min(self.ledger.row(account, quote_asset).free + released) } else { due };
+        // Short by rounding only.
+        assert!(paid >= value, "a buy pays for what it gets");
+        self.ledger.spend(account, quote_asset, released, paid);
+        if in_base {
+            self.ledger.receive(account, base_asset, base - fee);
+            self.ledger.take_fee(base_asset, fee);
+            return fee;
+        }
+        self.ledger.receive(account, base_asset, base);
+        self.ledger.take_fee(quote_asset, paid - value);
+        paid - value
     }
 
     /// Books an exchange's side, where the client's is checked.
@@ -205,27 +205,41 @@ impl Engine {
         }
     }
 
-    /// What is to be held for an order as it is now; `None` for a buy at any price that is trading.
-    fn hold_now(&self, slot: u32) -> Option<i128> {
-        let Node { price, leaves, .. } = self.orders.nodes[slot];
-        self.hold_at(slot, price, self.orders.terms(slot).trigger, leaves)
+    /// What is held for an order; `None` for a buy that is trading at any price, for which it is `in_hand`.
+    #[inline]
+    pub(super) fn hold_now(&self, slot: u32) -> Option<i128> {
+        let Node { instrument, price, leaves, .. } = self.orders.nodes[slot];
+        self.hold_at(slot, &self.markets[instrument].rules, price, self.orders.extra(slot).trigger, leaves)
     }
 
-    /// What would be to be held for an order on other terms.
-    fn hold_at(&self, slot: u32, price: i64, trigger: i64, leaves: i64) -> Option<i128> {
-        let Node { instrument, side, .. } = self.orders.nodes[slot];
+    /// What would be held for an order on other terms.
+    #[inline]
+    fn hold_at(&self, slot: u32, rules: &Rules, price: i64, trigger: i64, leaves: i64) -> Option<i128> {
+        let Node { account, side, .. } = self.orders.nodes[slot];
         let terms = self.orders.terms(slot);
+        if !self.ledger.account(account).checked {
+            return Some(0);
+        }
         let worth = match side {
             Side::Sell => 0,
             Side::Buy if price > 0 => notional(price, leaves),
             Side::Buy if terms.is_stop() && !terms.triggered => notional(trigger, leaves),
             Side::Buy => return None,
         };
-        Some(self.markets[instrument].rules.hold(side, worth, leaves))
+        Some(rules.hold(side, worth, leaves))
+    }
+
+    /// Moves an amount from free to held, for an order's asset; a negative one, back.
+    #[inline]
+    fn move_hold(&mut self, slot: u32, amount: i128) {
+        if amount != 0 {
+            let Node { account, .. } = self.orders.nodes[slot];
+            self.ledger.hold(account, self.held_asset(slot), amount);
+        }
     }
 
     /// The asset that an order holds.
-    fn held_asset(&self, slot: u32) -> u32 {
+    pub(super) fn held_asset(&self, slot: u32) -> u32 {
         let Node { instrument, side, .. } = self.orders.nodes[slot];
         let rules = &self.markets[instrument].rules;
         match side {
@@ -234,43 +248,67 @@ impl Engine {
         }
     }
 
-    /// Holds an amount for an order, in place of what is held for it. The caller knows that the account has it.
+    /// Holds what a new order needs. The caller knows that the account has it.
     #[inline]
-    pub(super) fn set_hold(&mut self, slot: u32, amount: i128) {
-        let held = std::mem::replace(&mut self.orders.terms_mut(slot).held, amount);
-        if held != amount {
-            let (account, asset) = (self.orders.nodes[slot].account, self.held_asset(slot));
-            self.ledger.hold(account, asset, amount - held);
+    pub(super) fn hold_first(&mut self, slot: u32, amount: i128) {
+        self.move_hold(slot, amount);
+        if self.orders.terms(slot).order_type == OrderType::Market && self.orders.nodes[slot].side == Side::Buy {
+            self.in_hand = amount;
         }
     }
 
-    /// Sets free all that an order holds.
-    #[inline]
-    pub(super) fn release_hold(&mut self, slot: u32) {
-        self.set_hold(slot, 0);
+    /// Takes in hand what a buy stop holds, which is about to trade at any price.
+    pub(super) fn take_in_hand(&mut self, slot: u32) {
+        let Node { side, price, .. } = self.orders.nodes[slot];
+        if side == Side::Buy && price == 0 {
+            self.in_hand = self.hold_now(slot).unwrap_or(0);
+        }
     }
 
-    /// Holds what an order needs now that it is for less.
-    pub(super) fn adjust_hold(&mut self, slot: u32) {
-        if self.ledger.account(self.orders.nodes[slot].account).checked
-            && let Some(amount) = self.hold_now(slot)
-        {
-            self.set_hold(slot, amount);
+    /// Sets free what is in hand, once the order that it is for has ended.
+    #[inline]
+    pub(super) fn release_in_hand(&mut self, slot: u32) {
+        if self.in_hand != 0 && self.hold_now(slot).is_none() {
+            let amount = std::mem::take(&mut self.in_hand);
+            self.move_hold(slot, -amount);
+        }
+    }
+
+    /// Sets free all that is held for an order that is about to end.
+    #[inline]
+    pub(super) fn release_hold(&mut self, slot: u32) {
+        if let Some(amount) = self.hold_now(slot) {
+            self.move_hold(slot, -amount);
+        }
+    }
+
+    /// Sets free what an order no longer needs, now that it is for less.
+    pub(super) fn release_since(&mut self, slot: u32, before: Option<i128>) {
+        if let (Some(before), Some(now)) = (before, self.hold_now(slot)) {
+            self.move_hold(slot, now - before);
         }
     }
 
     /// Holds what an order would need on other terms, if the account has it; else says why not and changes nothing.
     pub(super) fn try_hold(&mut self, slot: u32, price: i64, trigger: i64, leaves: i64) -> Result<(), Code> {
-        let account = self.orders.nodes[slot].account;
-        if !self.ledger.account(account).checked {
-            return Ok(());
-        }
-        let Some(amount) = self.hold_at(slot, price, trigger, leaves) else { return Ok(()) };
-        let more = amount - self.orders.terms(slot).held;
-        if more > self.ledger.row(account, self.held_asset(slot)).free {
+        let rules = &self.markets[self.orders.nodes[slot].instrument].rules;
+        self.change_hold(slot, self.hold_now(slot), self.hold_at(slot, rules, price, trigger, leaves))
+    }
+
+    /// Holds what an order will need under new rules, if the account has it; else says why not and changes nothing.
+    pub(super) fn hold_under(&mut self, slot: u32, rules: &Rules) -> Result<(), Code> {
+        let Node { price, leaves, .. } = self.orders.nodes[slot];
+        let needed = self.hold_at(slot, rules, price, self.orders.extra(slot).trigger, leaves);
+        self.change_hold(slot, self.hold_now(slot), needed)
+    }
+
+    fn change_hold(&mut self, slot: u32, held: Option<i128>, needed: Option<i128>) -> Result<(), Code> {
+        let (Some(held), Some(needed)) = (held, needed) else { return Ok(()) };
+        let more = needed - held;
+        if more > self.ledger.row(self.orders.nodes[slot].account, self.held_asset(slot)).free {
             return Err(Code::InsufficientBalance);
         }
-        self.set_hold(slot, amount);
+        self.move_hold(slot, more);
         Ok(())
     }
 

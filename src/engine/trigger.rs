@@ -14,8 +14,7 @@ impl Engine {
     /// Fires a stop that is already through, lets any other wait.
     pub(super) fn park_or_fire(&mut self, slot: u32, events: &mut Events) {
         let Node { instrument: market, side, .. } = self.orders.nodes[slot];
-        let terms = self.orders.terms(slot);
-        let (by, trigger) = (terms.trigger_by, terms.trigger);
+        let (by, trigger) = (self.orders.terms(slot).trigger_by, self.orders.extra(slot).trigger);
         if is_reached(side, self.markets[market].watched(by), trigger) {
             return self.fire(slot, events);
         }
@@ -38,6 +37,7 @@ impl Engine {
     /// Turns a stop into what it stands for, and trades it.
     fn fire(&mut self, slot: u32, events: &mut Events) {
         self.emit(slot, ExecutionType::Triggered, Detail::NONE, events);
+        self.take_in_hand(slot);
         let terms = self.orders.terms_mut(slot);
         terms.triggered = true;
         let post_only = terms.post_only;
@@ -58,7 +58,7 @@ impl Engine {
 
     /// Whether no client's order crosses a level; exchanges' levels may cross each other.
     #[inline]
-    fn is_uncrossed(&self, market: u32) -> bool {
+    pub(super) fn is_uncrossed(&self, market: u32) -> bool {
         let book = &self.markets[market].book;
         match (book.best(Side::Buy), book.best(Side::Sell)) {
             (Some(bid), Some(ask)) if bid >= ask => {

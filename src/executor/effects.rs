@@ -8,10 +8,10 @@ use crate::domain::{
     AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side,
     Trade, TradeReport,
 };
-use crate::engine;
+use crate::engine::{self, Engine};
 use crate::journal::Record;
 use crate::queue::Answer;
-use crate::read::{self, Changes, ReadModel};
+use crate::read::{self, Changes};
 use crate::stream::{
     Block, BlockBuilder,
     encode::{self, BookReport},
@@ -85,7 +85,7 @@ impl Batch {
     }
 
     /// Makes one change of each book out of all its changed levels.
-    pub(super) fn books(&mut self, read: &ReadModel) {
+    pub(super) fn books(&mut self, engine: &Engine) {
         let mut last_words: BTreeMap<(InstrumentId, Side, Price), LevelChange> = BTreeMap::new();
         for level in self.levels.drain(..) {
             last_words.insert((level.instrument, level.side, level.price), level);
@@ -95,7 +95,7 @@ impl Batch {
             books.entry(key.0).or_default().push(level);
         }
         for (id, levels) in books {
-            let Some(instrument) = read.instruments().get(id.0 as usize) else { continue };
+            let Some(instrument) = engine.instrument(id) else { continue };
             let seq = *self.numbers.books.entry(id).and_modify(|seq| *seq += 1).or_insert(1);
             self.effects.books.push((id, book_frame(instrument, seq, &levels)));
             self.effects.changes.books.push((id, seq, levels));

@@ -39,14 +39,14 @@ pub struct Changes {
 }
 
 /// What everyone may read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ReadModel {
     instruments: Arc<[Instrument]>,
     accounts: Arc<[AccountName]>,
     state: RwLock<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     accounts: Vec<Account>,
     markets: Vec<Market>,
@@ -56,15 +56,13 @@ struct State {
 }
 
 impl ReadModel {
-    /// An empty read model of these instruments and accounts, each at the place of its id.
-    pub fn new(instruments: Arc<[Instrument]>, accounts: Arc<[AccountName]>) -> Self {
-        let state = State {
-            accounts: accounts.iter().map(|_| Account::default()).collect(),
-            markets: instruments.iter().map(|_| Market::default()).collect(),
-            closed: VecDeque::new(),
-            last_order_id: OrderId(0),
-        };
-        Self { instruments, accounts, state: RwLock::new(state) }
+    /// Learns of instruments and accounts, each at the place of its id. Those it knows keep what it knows of them.
+    pub fn define(&mut self, instruments: &[Instrument], accounts: Vec<AccountName>) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.markets.resize_with(instruments.len(), Market::default);
+        state.accounts.resize_with(accounts.len(), Account::default);
+        self.instruments = instruments.into();
+        self.accounts = accounts.into();
     }
 
     /// Every instrument, at the place of its id.

@@ -15,8 +15,10 @@ use crate::stream::{
     text_frame,
 };
 
-/// How many bytes are taken from the logs at a time.
+/// How many bytes of executions are taken from their log at a time.
 const READ_BYTES: usize = 256 * 1024;
+/// How many bytes are taken from each public log at a time.
+const PUBLIC_READ_BYTES: usize = 32 * 1024;
 /// The most levels of a side in a book snapshot.
 const SNAPSHOT_DEPTH: usize = 100_000;
 /// The most symbols that one request may name.
@@ -233,7 +235,7 @@ impl Subscriptions {
             self.follow_new_quotes(state);
         }
         for ((channel, symbol), cursor) in &mut self.public {
-            match cursor.log.read(cursor.seq, READ_BYTES, out) {
+            match cursor.log.read(cursor.seq, PUBLIC_READ_BYTES, out) {
                 Read::Frames { next_seq } => cursor.seq = next_seq,
                 // Public channels are conflated for who is slow: a book starts anew, the others go on from the oldest.
                 Read::Gone { oldest_seq } => match (channel, symbol) {
