@@ -3,6 +3,8 @@
 //! Submitting asks the admission table, then the queue. Whatever came of an order, the client learns it from here: the
 //! order, or a problem that says whether it was accepted.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
@@ -142,6 +144,9 @@ async fn queue(
     action: Action,
     connection: Option<ConnectionId>,
 ) -> Result<oneshot::Receiver<Answer>, Problem> {
+    if state.journal_failed.load(Relaxed) {
+        return Err(Problem::journal_failed());
+    }
     let sent = state.intake.send(action, connection).await;
     sent.map_err(|refusal| Problem::not_queued(refusal, state.intake.retry_after()))
 }
@@ -173,8 +178,8 @@ pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) 
         Pending::Queued(answer, client_order_id) => match tokio::time::timeout(state.request_timeout, answer).await {
             Ok(Ok(answer)) => done(state, account, answer),
             Ok(Err(_)) => {
-                tracing::error!("the executor dropped a request");
-                Err(Problem::internal())
+                // What cannot be kept is answered by nobody; whether it reached the disk is not known.
+                Err(Problem::journal_failed().with_outcome(RequestOutcome::Unknown))
             }
             Err(_) => Err(Problem::timeout(client_order_id)),
         },

@@ -73,6 +73,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Where the time comes from.
     pub now: fn() -> Nanos,
+    /// Set once the venue can keep nothing any more.
+    pub journal_failed: Arc<AtomicBool>,
     /// A random id made with the venue's data: sequences of another epoch mean nothing here.
     pub epoch: String,
     /// How long a body may take to arrive, and an answer to come.

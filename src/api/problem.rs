@@ -147,6 +147,12 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).with_outcome(RequestOutcome::Unknown)
     }
 
+    /// 503: the venue can keep nothing any more, and is about to end.
+    pub fn journal_failed() -> Self {
+        let detail = "The venue's journal has failed: nothing more is accepted";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal_failed", detail).with_retry_after(Duration::from_secs(10))
+    }
+
     /// The queue did not take the request.
     pub fn not_queued(refusal: Refusal, retry_after: Duration) -> Self {
         let (code, detail) = match refusal {

@@ -63,6 +63,10 @@ use crate::domain::{Command, Events, ExchangeName, Instrument, InstrumentId, Nan
 /// Open orders of a venue, of all accounts: with [`crate::domain::Money::BALANCE_MAX`] this bounds every balance.
 pub const OPEN_ORDERS_MAX: u32 = 100_000_000;
 
+/// The version of the rules by which commands are executed. It is raised with every change that lets the same commands come
+/// to other executions: what was kept under other rules is not replayed under these.
+pub const RULES: u32 = 1;
+
 /// What an engine may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -110,7 +110,7 @@ impl Executor {
             self.execute_batch(&mut outlet, requests_max);
             let (records, effects) = self.finish_batch();
             if !records.is_empty() || !effects.replies.is_empty() {
-                journal.append(records, effects);
+                journal.append(records, effects.executions_hash, effects);
             }
             // Lets those run who were answered, and those who fill the next batch.
             tokio::task::yield_now().await;
@@ -173,10 +173,24 @@ impl Executor {
         }
     }
 
+    /// Applies inputs again, as they were numbered and stamped: all that were kept together. What they show is what it was
+    /// then, if the hash of its executions is.
+    pub fn replay(&mut self, records: &mut Vec<Record>) -> Effects {
+        for Record { number, stamp, command } in records.drain(..) {
+            (self.number, self.stamp) = (number, stamp);
+            self.apply_stamped(command);
+        }
+        self.finish_batch().1
+    }
+
     /// Numbers, stamps and applies a command; its reports are the batch's from the second result on.
     fn apply(&mut self, command: Command) -> (Outcome, usize) {
         self.number += 1;
         self.stamp = self.stamp.max((self.parts.clock)());
+        self.apply_stamped(command)
+    }
+
+    fn apply_stamped(&mut self, command: Command) -> (Outcome, usize) {
         self.events.clear();
         let outcome = self.parts.engine.apply(self.number, self.stamp, &command, &mut self.events);
         let first_report = self.batch.effects.changes.reports.len();
@@ -186,6 +200,8 @@ impl Executor {
         };
         let Parts { engine, .. } = &self.parts;
         for execution in &self.events.executions {
+            let hash = &mut self.batch.effects.executions_hash;
+            *hash = hash.wrapping_add(execution.digest());
             let instrument = execution.instrument.and_then(|id| engine.instrument(id));
             let report = match (execution.execution_type, place, instrument) {
                 (ExecutionType::Rejected, Some(place), _) => Report::refused(execution, place, instrument),

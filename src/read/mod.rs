@@ -9,7 +9,7 @@ mod account;
 mod market;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
@@ -42,6 +42,7 @@ pub struct Changes {
 #[derive(Debug, Default)]
 pub struct ReadModel {
     instruments: Arc<[Instrument]>,
+    symbols: HashMap<Symbol, InstrumentId>,
     accounts: Arc<[AccountName]>,
     state: RwLock<State>,
 }
@@ -61,6 +62,7 @@ impl ReadModel {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.markets.resize_with(instruments.len(), Market::default);
         state.accounts.resize_with(accounts.len(), Account::default);
+        self.symbols = instruments.iter().map(|instrument| (instrument.spec.symbol, instrument.id)).collect();
         self.instruments = instruments.into();
         self.accounts = accounts.into();
     }
@@ -72,7 +74,7 @@ impl ReadModel {
 
     /// The instrument of a symbol.
     pub fn instrument(&self, symbol: &Symbol) -> Option<&Instrument> {
-        self.instruments.iter().find(|instrument| instrument.spec.symbol == *symbol)
+        self.instruments.get(self.symbols.get(symbol)?.0 as usize)
     }
 
     /// Every account's name, at the place of its id.
