@@ -4,8 +4,10 @@
 
 mod bad_input;
 mod load;
+mod metrics;
 mod orders;
 mod process;
+mod shapes;
 mod socket;
 mod sockets;
 mod stream;

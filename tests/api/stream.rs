@@ -270,6 +270,15 @@ async fn best_and_queue_are_sent_each_second() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_tells_the_last_seq_to_who_hears_nothing_else() {
+    let venue = Venue::spawn("").await;
+    let mut socket = venue.stream("?channels=status").await;
+    venue.placed(&market("buy", "1")).await;
+    let beat = socket.next().await;
+    assert_eq!((&beat["channel"], &beat["type"], &beat["last_seq"]), (&json!("status"), &json!("heartbeat"), &json!(2)));
+}
+
+#[tokio::test]
 async fn simulated_feeds_quote_on_the_stream_and_move_the_books_of_their_instruments() {
     let venue = Venue::spawn(
         r#"
