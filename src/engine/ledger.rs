@@ -230,6 +230,12 @@ impl Ledger {
         assert!(found == deposited, "no asset appears or disappears");
     }
 
+    /// Asserts that an asset is all where it should be, given what was counted in all accounts.
+    pub(super) fn assert_all_found(&self, asset: u32, counted: i128) {
+        assert!(self.pots[asset].accounts == counted, "the sum of all accounts is kept");
+        self.assert_conserved(asset);
+    }
+
     /// What the venue took in fees of an asset, modulo 2^128.
     pub(super) fn fees(&self, asset: u32) -> i128 {
         self.pots.find(asset).map_or(0, |pot| pot.fees)

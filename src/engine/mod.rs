@@ -13,7 +13,7 @@
 //! answers, without overflow and in time bounded by the orders it touches. A broken assertion is a bug, and stops the process.
 //!
 //! Reading order: [`book`] (prices and queues), [`market`] and [`rules`] (one instrument), [`orders`], [`ledger`], then what happens:
-//! `check`, `place`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`.
+//! `check`, `place`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`, `audit`.
 
 #![deny(
     clippy::disallowed_methods,
@@ -44,6 +44,7 @@ mod report;
 mod trade;
 mod trigger;
 
+mod audit;
 mod hash;
 mod view;
 
@@ -160,3 +161,6 @@ impl Engine {
         self.markets.contains(instrument.0).then_some(instrument.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,7 +239,7 @@ impl Engine {
     }
 
     /// The asset that an order holds.
-    fn held_asset(&self, slot: u32) -> u32 {
+    pub(super) fn held_asset(&self, slot: u32) -> u32 {
         let Node { instrument, side, .. } = self.orders.nodes[slot];
         let rules = &self.markets[instrument].rules;
         match side {

@@ -58,7 +58,7 @@ impl Engine {
 
     /// Whether no client's order crosses a level; exchanges' levels may cross each other.
     #[inline]
-    fn is_uncrossed(&self, market: u32) -> bool {
+    pub(super) fn is_uncrossed(&self, market: u32) -> bool {
         let book = &self.markets[market].book;
         match (book.best(Side::Buy), book.best(Side::Sell)) {
             (Some(bid), Some(ask)) if bid >= ask => {

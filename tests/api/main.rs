@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that does not find what it expects has failed")]
 
 mod bad_input;
+mod load;
 mod orders;
+mod process;
 mod socket;
+mod sockets;
+mod stream;
 mod terms;
 mod venue;
 mod wire;

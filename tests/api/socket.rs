@@ -38,21 +38,25 @@ impl Socket {
 
     /// The next frame that is no heartbeat.
     pub(crate) async fn news(&mut self) -> Value {
-        loop {
-            let frame = self.next().await;
-            if frame["type"] != "heartbeat" {
-                return frame;
-            }
-        }
+        self.until(|frame| frame["type"] != "heartbeat").await
     }
 
     /// The first frame to come that is wanted; what comes before it is dropped.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let frame = self.next().await;
-            if wanted(&frame) {
-                return frame;
+        let mut dropped = Vec::new();
+        // Heartbeats come for ever, so the wait has a bound as a whole.
+        let found = timeout(PATIENCE, async {
+            loop {
+                let frame = self.next().await;
+                if wanted(&frame) {
+                    return frame;
+                }
+                dropped.push(frame);
             }
+        });
+        match found.await {
+            Ok(frame) => frame,
+            Err(_) => panic!("what is wanted has not come; this has: {dropped:#?}"),
         }
     }
 
@@ -78,13 +82,17 @@ impl Socket {
     /// Reads to the close; its code and reason, and the texts before it.
     pub(crate) async fn closed(&mut self) -> (u16, String, Vec<String>) {
         let mut texts = Vec::new();
-        loop {
-            match self.message().await {
-                Message::Text(text) => texts.push(text.to_string()),
-                Message::Close(Some(frame)) => return (frame.code.into(), frame.reason.to_string(), texts),
-                Message::Close(None) => panic!("closed without a code after {texts:?}"),
-                _ => {}
+        let closed = timeout(PATIENCE, async {
+            loop {
+                match self.message().await {
+                    Message::Text(text) => texts.push(text.to_string()),
+                    Message::Close(Some(frame)) => return (frame.code.into(), frame.reason.to_string()),
+                    Message::Close(None) => panic!("closed without a code"),
+                    _ => {}
+                }
             }
-        }
+        });
+        let (code, reason) = closed.await.expect("it should have been closed by now");
+        (code, reason, texts)
     }
 }

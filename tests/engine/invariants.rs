@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use openoutcry::domain::*;
 use openoutcry::engine::Engine;
 
-use crate::naive::Naive;
-
 /// One who reads the events and believes nothing else.
 #[derive(Default)]
 pub(crate) struct Watch {
@@ -16,6 +14,7 @@ pub(crate) struct Watch {
     seqs: BTreeMap<u32, u64>,
     orders: BTreeMap<u64, Seen>,
     books: BTreeMap<(u32, &'static str), BTreeMap<i64, Option<i64>>>,
+    accounts: u32,
     /// What fills and deposits have moved, by account and asset.
     moved: BTreeMap<(u32, String), i128>,
 }
@@ -28,7 +27,13 @@ struct Seen {
 
 impl Watch {
     /// Reads what one command did.
-    pub(crate) fn see(&mut self, engine: &Engine, naive: &Naive, command: &Command, events: &Events) -> Result<(), String> {
+    pub(crate) fn see(
+        &mut self,
+        engine: &Engine,
+        command: &Command,
+        outcome: Outcome,
+        events: &Events,
+    ) -> Result<(), String> {
         for execution in &events.executions {
             self.number(execution)?;
             self.follow(execution).map_err(|problem| format!("{problem}: {execution:?}"))?;
@@ -39,10 +44,12 @@ impl Watch {
             check(trade.trade_id.0 == self.trades, "trades are numbered 1, 2, 3")?;
             check(!trade.quantity.is_zero(), "a trade is of something")?;
         }
+        engine.audit();
         self.fold(events);
         self.books(engine)?;
         self.uncrossed(engine)?;
-        self.money(engine, naive, command)
+        self.deposit(command, outcome);
+        self.money(engine)
     }
 
     fn number(&mut self, execution: &Execution) -> Result<(), String> {
@@ -148,43 +155,36 @@ impl Watch {
         Ok(())
     }
 
-    /// What an account has is what it began with, and what its deposits and fills have moved.
-    fn money(&mut self, engine: &Engine, naive: &Naive, command: &Command) -> Result<(), String> {
-        if let Command::Deposit { account, asset, amount } = command {
-            let before = self.moved.get(&(account.0, asset.to_string())).copied().unwrap_or(0);
-            let began = began(naive, *account, asset.as_str());
-            let now = total(engine, *account, asset.as_str());
-            // A deposit may be refused; then nothing has moved.
-            if now == began + before + amount.units() {
+    /// Adds what a command has brought to an account.
+    fn deposit(&mut self, command: &Command, outcome: Outcome) {
+        match command {
+            _ if outcome != Outcome::Done => {}
+            Command::OpenAccount(spec) => {
+                for (asset, amount) in spec.balances.iter().flatten() {
+                    *self.moved.entry((self.accounts, asset.to_string())).or_default() += amount.units();
+                }
+                self.accounts += 1;
+            }
+            Command::Deposit { account, asset, amount } => {
                 *self.moved.entry((account.0, asset.to_string())).or_default() += amount.units();
             }
+            _ => {}
         }
-        for (number, account) in naive.accounts.iter().enumerate() {
-            let id = AccountId(number as u32);
-            if account.spec.balances.is_none() {
-                continue;
-            }
-            for balance in engine.balances(id) {
-                let asset = balance.asset.as_str();
-                let moved = self.moved.get(&(id.0, asset.to_owned())).copied().unwrap_or(0);
-                let expected = began(naive, id, asset) + moved;
+    }
+
+    /// What an account has is what it was given, and what its fills have moved.
+    fn money(&self, engine: &Engine) -> Result<(), String> {
+        for account in engine.accounts().filter(|account| account.checked) {
+            for balance in engine.balances(account.id) {
+                let asset = balance.asset.to_string();
                 let real = balance.free.units() + balance.held.units();
-                check(real == expected, &format!("{asset} of {}: {real}, not {expected}", account.spec.name))?;
+                let expected = self.moved.get(&(account.id.0, asset.clone())).copied().unwrap_or(0);
+                check(real == expected, &format!("{asset} of {}: {real}, not {expected}", account.name))?;
                 check(balance.free.units() >= 0 && balance.held.units() >= 0, "nobody owes anything")?;
             }
         }
         Ok(())
     }
-}
-
-fn began(naive: &Naive, account: AccountId, asset: &str) -> i128 {
-    let spec = &naive.accounts[account.0 as usize].spec;
-    spec.balances.iter().flatten().find(|(name, _)| name.as_str() == asset).map_or(0, |(_, amount)| amount.units())
-}
-
-fn total(engine: &Engine, account: AccountId, asset: &str) -> i128 {
-    let balance = engine.balances(account).find(|balance| balance.asset.as_str() == asset);
-    balance.map_or(0, |balance| balance.free.units() + balance.held.units())
 }
 
 fn check(holds: bool, rule: &str) -> Result<(), String> {

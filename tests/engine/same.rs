@@ -16,7 +16,6 @@ use crate::random::{Stream, streams};
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
-        max_shrink_iters: 20_000,
         ..ProptestConfig::with_cases(cases(600))
     })]
 
@@ -50,7 +49,7 @@ fn agree(stream: &Stream) -> Result<(), TestCaseError> {
         prop_assert_eq!(&events.trades, &naive.out.trades, "trades of {}", step());
         let same = same_state(&engine, &naive);
         prop_assert!(same.is_ok(), "after {}: {}", step(), same.unwrap_err());
-        let sound = watch.see(&engine, &naive, &command, &events);
+        let sound = watch.see(&engine, &command, outcome, &events);
         prop_assert!(sound.is_ok(), "after {}: {}", step(), sound.unwrap_err());
     }
     Ok(())

@@ -6,7 +6,8 @@
 //! ```text
 //! scenario a limit order trades at the price of the one that rests
 //! instrument BTC/USD tick 1 lot 1            also: fees 1/2.5 quote|received, min 2, max 9, notional 50, band 10, open 2,
-//!                                            reject, sources, day_end 3600
+//!                                            reject, sources, reference 100, day_end 3600; said again, it
+//!                                            changes the rules
 //! account alice                              unchecked, or: account bob USD 1000 BTC 5
 //! alice sell 5 @100 as a                     also: market, stop 95, stop 95 @94; by last|mark; ioc, fok, day, gtd 10;
 //!                                            post_only; stp WORD; on SYMBOL
@@ -368,6 +369,10 @@ fn define(symbol: &str, rules: &[&str]) -> Command {
             "open" => spec.max_open_orders = next().parse().unwrap(),
             "reject" => spec.unmarketable = Unmarketable::Reject,
             "sources" => spec.sources = Sources::new(vec![ExchangeName::parse(Sources::MANUAL).unwrap()]),
+            "reference" => {
+                spec.sources = Sources::new(vec![ExchangeName::parse(Sources::STATIC).unwrap()]);
+                spec.reference_price = Some(decimal(next()));
+            }
             "day_end" => spec.day_end = nanoseconds(next()),
             "fees" => {
                 let (maker, taker) = next().split_once('/').unwrap();

@@ -160,7 +160,9 @@ impl Subscriptions {
                 Channel::Quotes => {
                     self.all_quotes |= wish.symbols.is_none();
                     for symbol in wish.symbols.clone().unwrap_or_else(|| state.hub.quoted()) {
-                        self.follow_quotes(state, symbol);
+                        if let Some(log) = state.hub.quotes(symbol) {
+                            self.follow((Channel::Quotes, Some(symbol)), &log);
+                        }
                     }
                 }
                 Channel::Best => self.follow((Channel::Best, None), state.hub.best()),
@@ -215,9 +217,12 @@ impl Subscriptions {
         }
     }
 
-    fn follow_quotes(&mut self, state: &State, symbol: Symbol) {
-        if let Some(log) = state.hub.quotes(symbol) {
-            self.follow((Channel::Quotes, Some(symbol)), &log);
+    /// Follows symbols that were quoted for the first time since the connection asked for all: from their first quote on.
+    fn follow_new_quotes(&mut self, state: &State) {
+        for symbol in state.hub.quoted() {
+            if let Some(log) = state.hub.quotes(symbol) {
+                self.public.entry((Channel::Quotes, Some(symbol))).or_insert_with(|| Cursor { log, seq: 1 });
+            }
         }
     }
 
@@ -232,9 +237,7 @@ impl Subscriptions {
             executions.fill(self.lag_limit, out)?;
         }
         if self.all_quotes {
-            for symbol in state.hub.quoted() {
-                self.follow_quotes(state, symbol);
-            }
+            self.follow_new_quotes(state);
         }
         for ((channel, symbol), cursor) in &mut self.public {
             match cursor.log.read(cursor.seq, PUBLIC_READ_BYTES, out) {
