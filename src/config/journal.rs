@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::problem::Problems;
 use super::value::{self, readable_words};
 use crate::domain::words;
 
@@ -23,16 +22,7 @@ readable_words!(JournalMode);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JournalConfig {
-    /// What an acknowledged order survives. Default `none`, all that this version has.
+    /// What an acknowledged order survives. Default `none`.
     #[serde(deserialize_with = "value::one")]
     pub mode: JournalMode,
-}
-
-impl JournalConfig {
-    pub(super) fn check(&self, at: &str, problems: &mut Problems) {
-        if self.mode != JournalMode::None {
-            let message = "this version keeps its journal in memory only: set journal.mode = \"none\"";
-            problems.push(format!("{at}.mode"), message);
-        }
-    }
 }

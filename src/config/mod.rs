@@ -144,7 +144,6 @@ impl Config {
         self.server.check("server", problems);
         self.log.check("log", problems);
         self.queue.check("queue", problems);
-        self.journal.check("journal", problems);
         self.auth.check("auth", problems);
         self.rate_limit.check("rate_limit", problems);
         self.stream.check("stream", problems);

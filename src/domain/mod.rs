@@ -27,6 +27,7 @@ mod status;
 
 mod code;
 mod command;
+mod digest;
 mod event;
 mod report;
 

@@ -187,6 +187,8 @@ impl Executor {
         };
         let instruments = self.parts.read.instruments();
         for execution in &self.events.executions {
+            let hash = &mut self.batch.effects.executions_hash;
+            *hash = hash.wrapping_add(execution.digest());
             let instrument = execution.instrument.and_then(|id| instruments.get(id.0 as usize));
             let report = match (execution.execution_type, place, instrument) {
                 (ExecutionType::Rejected, Some(place), _) => Report::refused(execution, place, instrument),
@@ -235,7 +237,7 @@ impl Executor {
         let (records, effects, next) = batch.finish();
         self.batch = next;
         if !records.is_empty() || !effects.replies.is_empty() {
-            self.parts.journal.append(records, effects);
+            self.parts.journal.append(records, effects.executions_hash, effects);
         }
     }
 }

@@ -1,10 +1,56 @@
 //! Where inputs are kept before anything that depends on them may be seen.
 //!
 //! In: batches of numbered, stamped commands, each with what it will show to the world. Out: the latter, released in order
-//! once the former are kept.
+//! once the former are kept; and, after a restart, the former again.
 //!
-//! Invariant: nothing is released before its batch is kept as the mode says, and batches are released in the order in
-//! which they were appended. [`Memory`] keeps nothing, so it releases at once.
+//! ```text
+//! append ─► channel ─► writer thread: everything waiting ─► one frame, one write, one sync ─► release, in order
+//! Reader ─► every record kept, checked ─► Recovered ─► the next writer
+//! ```
+//!
+//! Reading order: `codec` (a command as bytes), `format` (segments and frames), [`disk`] (what is asked of a file system),
+//! `segments` and `log` (frames into segments), `writer` (the thread), [`reader`] (all of it back), [`lock`] (one process at a time).
+//!
+//! **Invariant: kept, then released.** Nothing is released before its batch is kept as the [`Durability`] says, and batches
+//! are released in the order in which they were appended.
+//!
+//! **Invariant: at most one frame is not synced.** So whatever follows a damaged frame proves that it was once whole, and
+//! only the very last may be torn.
+//!
+//! **Invariant: fail stop.** After a failed or short write or a failed sync nothing is released any more: the batches that
+//! wait are dropped with their effects, [`Health`] says so at once, and the thread ends with the error.
+//!
+//! **Limits.** [`WAITING_MAX`] batches wait for the writer, then `append` blocks. A record takes about 60 bytes, a journal
+//! grows until its segments are retired from outside.
+//!
+//! Deliberately absent: snapshots, what executions looked like (only a hash of them is kept), and any interpretation of
+//! the commands. [`Memory`] keeps nothing, so it releases at once.
+
+mod codec;
+mod error;
+mod format;
+
+pub mod disk;
+mod log;
+mod segments;
+mod writer;
+
+pub mod reader;
+
+pub mod lock;
+
+mod memory;
+#[cfg(test)]
+mod tests;
+
+pub use codec::{Fault, decode, encode};
+pub use disk::{Disk, Folder};
+pub use error::{Damage, JournalError};
+pub use lock::Lock;
+pub use log::{Durability, SEGMENT_BYTES, Settings};
+pub use memory::Memory;
+pub use reader::{Frame, Reader, Recovered, Torn};
+pub use writer::{Ended, File, Health, Started, WAITING_MAX, start};
 
 use crate::domain::{Command, Nanos};
 
@@ -22,24 +68,8 @@ pub struct Record {
 /// A log of inputs, and the gate that their effects wait behind.
 pub trait Journal<E>: Send {
     /// Keeps a batch, and releases its effects once it is kept: before returning, or later from another thread.
-    fn append(&mut self, records: Vec<Record>, effects: E);
-}
-
-/// Keeps nothing: what happened is forgotten when the process ends.
-#[derive(Debug)]
-pub struct Memory<F> {
-    release: F,
-}
-
-impl<F> Memory<F> {
-    /// A journal that hands effects to `release` at once.
-    pub fn new(release: F) -> Self {
-        Self { release }
-    }
-}
-
-impl<E, F: FnMut(E) + Send> Journal<E> for Memory<F> {
-    fn append(&mut self, _: Vec<Record>, effects: E) {
-        (self.release)(effects);
-    }
+    ///
+    /// A batch without records is kept once all before it are. `executions_hash` is the wrapping sum of a hash of each
+    /// execution that the batch produced, each including its number: batches that are kept together are added up.
+    fn append(&mut self, records: Vec<Record>, executions_hash: u64, effects: E);
 }

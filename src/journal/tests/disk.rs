@@ -1,0 +1,337 @@
+//! A disk in memory that does what disks do: it forgets what was not synced, in any order, and fails when told to.
+//!
+//! What a failed sync did not write is never written: the system takes it for clean, and shows it until the machine ends.
+
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, sync::Mutex};
+
+use super::super::disk::{Disk, DiskFile};
+
+/// Numbers that a seed decides (splitmix64).
+#[derive(Clone, Debug)]
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    pub(super) fn coin(&mut self) -> bool {
+        self.below(2) == 0
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A sync fails; some of what it should have written is.
+    Sync,
+    /// A write stops in the middle.
+    ShortWrite,
+    /// A write finds no room.
+    Full,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SimulatedDisk {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    random: Random,
+    files: Vec<File>,
+    names: BTreeMap<String, usize>,
+    durable_names: BTreeMap<String, usize>,
+    /// Changes of names since the folder was synced.
+    renamings: Vec<Renaming>,
+    /// After so many more calls that it could hit, this happens.
+    fault: Option<(u64, Fault)>,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    /// What the system shows.
+    current: Vec<u8>,
+    /// What survives the loss of power.
+    durable: Vec<u8>,
+    unsynced: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write(usize, Vec<u8>),
+    Truncate(usize),
+}
+
+#[derive(Clone, Debug)]
+enum Renaming {
+    Create(String, usize),
+    Rename(String, String),
+    Remove(String),
+}
+
+impl Change {
+    fn apply(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Write(offset, bytes) => {
+                let end = offset + bytes.len();
+                if to.len() < end {
+                    to.resize(end, 0);
+                }
+                to[*offset..end].copy_from_slice(bytes);
+            }
+            Self::Truncate(length) => to.truncate(*length),
+        }
+    }
+}
+
+impl Renaming {
+    fn apply(&self, names: &mut BTreeMap<String, usize>) {
+        match self {
+            Self::Create(name, file) => drop(names.insert(name.clone(), *file)),
+            Self::Rename(from, to) => {
+                let file = names.remove(from).unwrap();
+                names.insert(to.clone(), file);
+            }
+            Self::Remove(name) => drop(names.remove(name)),
+        }
+    }
+}
+
+impl File {
+    /// Each block of each unsynced change is kept or lost on its own.
+    fn crash(&mut self, random: &mut Random) {
+        let block = [1, 16, 512, 4096][random.below(4) as usize];
+        for change in std::mem::take(&mut self.unsynced) {
+            match change {
+                Change::Write(offset, bytes) => {
+                    for (index, part) in bytes.chunks(block).enumerate() {
+                        if random.coin() {
+                            Change::Write(offset + index * block, part.to_vec()).apply(&mut self.durable);
+                        }
+                    }
+                }
+                truncate => {
+                    if random.coin() {
+                        truncate.apply(&mut self.durable);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl SimulatedDisk {
+    pub(super) fn new(seed: u64) -> Self {
+        let state = State {
+            random: Random(seed),
+            files: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            renamings: Vec::new(),
+            fault: None,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// A disk with the same content, everything synced.
+    pub(super) fn copy(&self) -> Self {
+        let copy = Self::new(0);
+        for name in self.list().unwrap() {
+            copy.put(&name, self.bytes(&name));
+        }
+        copy
+    }
+
+    pub(super) fn fail_next(&self, fault: Fault) {
+        self.fail_after(0, fault);
+    }
+
+    /// Makes the call fail that comes after `calls` others which the fault could have hit.
+    pub(super) fn fail_after(&self, calls: u64, fault: Fault) {
+        self.state.lock().unwrap().fault = Some((calls, fault));
+    }
+
+    pub(super) fn heal(&self) {
+        self.state.lock().unwrap().fault = None;
+    }
+
+    /// The machine loses its power.
+    pub(super) fn crash(&self) {
+        let mut state = self.state.lock().unwrap();
+        let State { random, files, names, durable_names, renamings, .. } = &mut *state;
+        for file in files {
+            file.crash(random);
+            file.current.clone_from(&file.durable);
+        }
+        let kept = random.below(renamings.len() as u64 + 1) as usize;
+        renamings.drain(..).take(kept).for_each(|renaming| renaming.apply(durable_names));
+        names.clone_from(durable_names);
+    }
+
+    pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
+        let state = self.state.lock().unwrap();
+        state.files[state.names[name]].current.clone()
+    }
+
+    pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
+        let mut state = self.state.lock().unwrap();
+        let file = state.files.len();
+        state.files.push(File { current: bytes.clone(), durable: bytes, unsynced: Vec::new() });
+        state.names.insert(name.to_owned(), file);
+        state.durable_names.insert(name.to_owned(), file);
+    }
+
+    /// The names of segments, in order.
+    pub(super) fn segments(&self) -> Vec<String> {
+        self.list().unwrap().into_iter().filter(|name| name.ends_with(".log")).collect()
+    }
+
+    fn rename_by(&self, renaming: Renaming) {
+        let mut state = self.state.lock().unwrap();
+        renaming.apply(&mut state.names);
+        state.renamings.push(renaming);
+    }
+}
+
+impl State {
+    /// Whether the fault that was asked for strikes now.
+    fn strikes(&mut self, kinds: &[Fault]) -> Option<Fault> {
+        let (calls, fault) = self.fault.as_mut().filter(|(_, fault)| kinds.contains(fault))?;
+        if *calls > 0 {
+            *calls -= 1;
+            return None;
+        }
+        let fault = *fault;
+        self.fault = None;
+        Some(fault)
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn make(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.state.lock().unwrap().names.keys().cloned().collect())
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = {
+            let mut state = self.state.lock().unwrap();
+            state.files.push(File::default());
+            state.files.len() - 1
+        };
+        self.rename_by(Renaming::Create(name.to_owned(), file));
+        Ok(Box::new(Handle { disk: self.clone(), file }))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = *self.state.lock().unwrap().names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(Handle { disk: self.clone(), file }))
+    }
+
+    fn open_for_writing(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.open(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.rename_by(Renaming::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.rename_by(Renaming::Remove(name.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap();
+        let State { random, names, durable_names, renamings, .. } = &mut *state;
+        let kept = random.below(renamings.len() as u64 + 1) as usize;
+        if renamings.is_empty() {
+            return Ok(());
+        }
+        renamings.drain(..).take(kept).for_each(|renaming| renaming.apply(durable_names));
+        let shown = names.clone();
+        if state.strikes(&[Fault::Sync]).is_some() {
+            return Err(io::Error::other("the folder's sync failed"));
+        }
+        state.durable_names = shown;
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from("simulated").join(name)
+    }
+}
+
+#[derive(Debug)]
+struct Handle {
+    disk: SimulatedDisk,
+    file: usize,
+}
+
+impl DiskFile for Handle {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.disk.state.lock().unwrap().files[self.file].current.len() as u64)
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.disk.state.lock().unwrap();
+        let rest = state.files[self.file].current.get(offset as usize..).unwrap_or_default();
+        let length = rest.len().min(into.len());
+        into[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let mut state = self.disk.state.lock().unwrap();
+        let fault = state.strikes(&[Fault::ShortWrite, Fault::Full]);
+        let written = match fault {
+            Some(_) => state.random.below(bytes.len() as u64) as usize,
+            None => bytes.len(),
+        };
+        let change = Change::Write(offset as usize, bytes[..written].to_vec());
+        let file = &mut state.files[self.file];
+        change.apply(&mut file.current);
+        file.unsynced.push(change);
+        match fault {
+            Some(Fault::Full) => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(written),
+        }
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        let mut state = self.disk.state.lock().unwrap();
+        let file = &mut state.files[self.file];
+        let change = Change::Truncate(length as usize);
+        change.apply(&mut file.current);
+        file.unsynced.push(change);
+        Ok(())
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        let mut state = self.disk.state.lock().unwrap();
+        let failed = state.strikes(&[Fault::Sync]).is_some();
+        let State { random, files, .. } = &mut *state;
+        let file = &mut files[self.file];
+        if failed {
+            file.crash(random);
+            return Err(io::Error::other("the sync failed"));
+        }
+        for change in file.unsynced.drain(..) {
+            change.apply(&mut file.durable);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! The writer's thread: order, back-pressure, the end, and what is not released when the disk fails.
+
+use std::sync::{Mutex, mpsc};
+
+use super::disk::{Fault, SimulatedDisk};
+use super::*;
+
+fn empty() -> Recovered {
+    Reader::open(Arc::new(SimulatedDisk::new(0)), 1).unwrap().finish().unwrap()
+}
+
+#[tokio::test]
+async fn everything_appended_is_released_in_order_before_the_thread_ends() {
+    let disk = SimulatedDisk::new(1);
+    let released = Arc::new(Mutex::new(Vec::new()));
+    let sink = released.clone();
+    let release = move |effects: u64| sink.lock().unwrap().push(effects);
+    let mut started = start(Arc::new(disk.clone()), empty(), &settings(8192), release).unwrap();
+    assert_eq!(started.epoch, EPOCH);
+    // Far more batches than may wait: `append` blocks and goes on. Every third has nothing to keep.
+    let mut next = 1;
+    for batch in 0..1000 {
+        let records = if batch % 3 == 0 { Vec::new() } else { records(next..=next + 2) };
+        next += records.len() as u64;
+        started.journal.append(records, batch, batch);
+    }
+    drop(started.journal);
+    started.ended.wait().await.unwrap();
+    assert!(!started.health.is_failed());
+    assert_eq!(*released.lock().unwrap(), (0..1000).collect::<Vec<u64>>());
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    assert_eq!(read(&disk, 1).unwrap().0, records(1..=next - 1));
+}
+
+#[tokio::test]
+async fn a_failing_disk_releases_nothing_more_and_says_so() {
+    for fault in [Fault::Sync, Fault::ShortWrite, Fault::Full] {
+        let disk = SimulatedDisk::new(2);
+        let (released, outcomes) = mpsc::channel();
+        let release = move |reply: mpsc::Sender<u64>| {
+            reply.send(1).unwrap();
+            released.send(()).unwrap();
+        };
+        let Started { mut journal, health, ended, .. } =
+            start(Arc::new(disk.clone()), empty(), &settings(8192), release).unwrap();
+        let (reply, answer) = mpsc::channel();
+        journal.append(records(1..=1), 0, reply);
+        outcomes.recv().unwrap();
+        assert_eq!(answer.recv(), Ok(1));
+
+        disk.fail_next(fault);
+        let (reply, answer) = mpsc::channel();
+        journal.append(records(2..=2), 0, reply);
+        // The reply's sender was dropped, not used.
+        assert!(answer.recv().is_err());
+        assert!(health.is_failed(), "{fault:?}");
+        let error = ended.wait().await.unwrap_err();
+        assert!(matches!(error, JournalError::Io { .. }), "{error}");
+        let (reply, answer) = mpsc::channel();
+        journal.append(records(3..=3), 0, reply);
+        assert!(answer.recv().is_err());
+        assert!(outcomes.try_recv().is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_panic_on_the_thread_fails_the_journal_too() {
+    let release = |()| panic!("a release that cannot");
+    let mut started = start(Arc::new(SimulatedDisk::new(3)), empty(), &settings(8192), release).unwrap();
+    started.journal.append(records(1..=1), 0, ());
+    assert!(matches!(started.ended.wait().await, Err(JournalError::Panicked)));
+    assert!(started.health.is_failed());
+}
