@@ -13,7 +13,7 @@ impl Engine {
     /// If it is not: a level's total is not the sum of its queue, a queue is not in order, an account's open orders or holds
     /// are not those of its orders, an asset is not all where it should be, or a client's order crosses a level.
     pub fn audit(&self) {
-        assert!(self.in_hand == 0 && self.triggered.is_empty(), "nothing is left half done between commands");
+        assert!(self.triggered.is_empty(), "nothing is left half done between commands");
         let mut in_books = 0u32;
         for market in 0..self.markets.len() {
             assert!(self.is_uncrossed(market), "no client order crosses a level");
@@ -87,8 +87,8 @@ impl Engine {
                 assert!(account == number && is_open && leaves > 0 && id > last_id, "open orders are listed by id");
                 last_id = id;
                 open = open.saturating_add(1);
-                if let (Some(amount), Some(held)) = (self.hold_now(slot), held.get_mut(self.held_asset(slot) as usize)) {
-                    *held = held.saturating_add(amount);
+                if let Some(held) = held.get_mut(self.held_asset(slot) as usize) {
+                    *held = held.saturating_add(self.hold_now(slot));
                 }
                 slot = account_next;
             }

@@ -9,6 +9,7 @@
 use super::Engine;
 use super::book::{Node, Place};
 use super::check::{new_price, notional, whole_lots};
+use super::hold::Offer;
 use super::orders::Found;
 use super::report::Because;
 use super::table::NONE;
@@ -73,13 +74,16 @@ impl Engine {
         canceled
     }
 
-    /// Ends a live order, wherever it is.
-    pub(super) fn end(&mut self, slot: u32, how: ExecutionType, code: Option<Code>, events: &mut Events) {
+    /// Ends an order that rests or waits.
+    #[inline]
+    pub(super) fn end(&mut self, slot: u32, event: ExecutionType, code: Option<Code>, events: &mut Events) {
+        let (node, terms) = self.orders.nodes.pair(slot);
+        let (mut node, mut terms) = (*node, *terms);
         self.release_hold(slot);
         self.unlink(slot, events);
-        self.orders.nodes[slot].leaves = 0;
-        self.emit(slot, how, code.map(Because::from), events);
-        self.close(slot);
+        node.leaves = 0;
+        self.tell_parts(&node, &mut terms, event, code.map(Because::from), events);
+        self.retire(slot, &node, &terms);
     }
 
     /// Takes a live order out of the book, or from among the stops.
@@ -112,7 +116,7 @@ impl Engine {
         let change = match self.check_change(slot, replace) {
             Ok(change) => change,
             Err(because) => {
-                self.emit_rare(slot, ExecutionType::ReplaceRejected, Some(because), events);
+                self.emit(slot, ExecutionType::ReplaceRejected, Some(because), events);
                 return Outcome::TooLate(order_id);
             }
         };
@@ -124,7 +128,7 @@ impl Engine {
             if change.leaves != self.orders.nodes[slot].leaves {
                 self.shrink(slot, change.leaves, events);
             }
-            self.emit_rare(slot, ExecutionType::Replaced, None, events);
+            self.emit(slot, ExecutionType::Replaced, None, events);
         } else {
             self.requeue(slot, change, events);
         }
@@ -140,11 +144,12 @@ impl Engine {
         (node.price, node.leaves) = (change.price, change.leaves);
         self.orders.terms_mut(slot).quantity = change.quantity;
         self.orders.set_trigger(slot, change.trigger);
-        self.emit_rare(slot, ExecutionType::Replaced, None, events);
+        self.emit(slot, ExecutionType::Replaced, None, events);
         if waits {
             self.park_or_fire(slot, events);
         } else {
-            self.execute(slot, events);
+            let mut taker = self.take_out(slot);
+            self.execute(&mut taker, events);
         }
     }
 
@@ -191,7 +196,7 @@ impl Engine {
             return Err(Because::from(Code::BalanceLimit));
         }
         if priority == Priority::Lost {
-            self.try_hold(slot, price, trigger, leaves).map_err(Because::from)?;
+            self.try_hold(slot, Offer { price, trigger, leaves }).map_err(Because::from)?;
         }
         Ok(Change { quantity, price, trigger, leaves, priority })
     }

@@ -124,7 +124,7 @@ impl Engine {
     }
 
     fn hash_order(hash: &mut Hash, order: &Order<'_>) {
-        let Order { id, account, instrument, side, price, leaves, terms, extra } = *order;
+        let Order { node: Node { id, account, instrument, side, price, leaves, .. }, terms, extra } = *order;
         hash.word(id);
         hash.word((u64::from(account) << 32) | u64::from(instrument));
         let times = [terms.created_at, terms.updated_at, extra.expire_at];

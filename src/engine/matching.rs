@@ -9,6 +9,8 @@
 use super::Engine;
 use super::book::{Level, Node, Place, UNLIMITED, queue, reaches};
 use super::check::notional;
+use super::hold::buys_at_any_price;
+use super::place::Taker;
 use super::report::Because;
 use super::table::NONE;
 use crate::domain::{Code, Events, ExecutionType, SelfTradePrevention as Stp, Side};
@@ -26,6 +28,8 @@ pub(super) enum Stop {
     Unpayable,
     /// All its trades would be worth more than the venue can count.
     Uncountable,
+    /// It is post-only, and would have traded.
+    WouldTake,
 }
 
 /// What an order would trade if it came in now.
@@ -52,18 +56,17 @@ impl Touched {
 
 impl Engine {
     /// Trades an order with what is there.
-    pub(super) fn sweep(&mut self, slot: u32, events: &mut Events) -> Stop {
-        let Node { instrument: market, side, price: limit, account, .. } = self.orders.nodes[slot];
-        let terms = self.orders.terms(slot);
-        let stp = terms.stp;
+    pub(super) fn sweep(&mut self, taker: &mut Taker, events: &mut Events) -> Stop {
+        let Node { instrument: market, side, price: limit, account, .. } = taker.node;
+        let stp = taker.terms.stp;
         let notional_max = self.markets[market].rules.notional_max;
         // A limit order's hold pays for all that it may cost.
-        let may_run_short = terms.is_market() && side == Side::Buy && self.ledger.account(account).checked;
+        let may_run_short = buys_at_any_price(&taker.node, &taker.terms) && self.ledger.account(account).checked;
         let mut touched = Touched::default();
         let stop = loop {
-            let left = self.orders.nodes[slot].leaves;
+            let left = taker.node.leaves;
             if left == 0 {
-                break if self.orders.terms(slot).status.is_terminal() { Stop::Filled } else { Stop::SelfTrade };
+                break if taker.terms.status.is_terminal() { Stop::Filled } else { Stop::SelfTrade };
             }
             let Some((price, maker)) = self.markets[market].book.front(side.opposite()) else { break Stop::Nothing };
             if limit > 0 && !reaches(side, price, limit) {
@@ -72,7 +75,7 @@ impl Engine {
             let Node { leaves, account: other, .. } = self.orders.nodes[maker];
             if other == account && stp != Stp::None {
                 self.leave_level(market, side.opposite(), &mut touched, 0, events);
-                match self.prevent(slot, maker, stp, events) {
+                match self.prevent(taker, maker, events) {
                     None => continue,
                     Some(stop) => break stop,
                 }
@@ -80,18 +83,18 @@ impl Engine {
             let mut quantity = left.min(leaves);
             let mut worth = notional(price, quantity);
             // At most 10^36 each.
-            if self.orders.terms(slot).notional.wrapping_add(worth) > notional_max {
+            if taker.terms.notional.wrapping_add(worth) > notional_max {
                 break Stop::Uncountable;
             }
             if may_run_short {
-                quantity = self.payable(slot, price, quantity);
+                quantity = self.payable(taker, price, quantity);
                 worth = notional(price, quantity);
                 if quantity == 0 {
                     break Stop::Unpayable;
                 }
             }
             self.leave_level(market, side.opposite(), &mut touched, price, events);
-            let total = self.trade(slot, maker, price, quantity, worth, events);
+            let total = self.trade(taker, maker, price, quantity, worth, events);
             touched = Touched { price, total };
         };
         self.leave_level(market, side.opposite(), &mut touched, 0, events);
@@ -108,10 +111,9 @@ impl Engine {
     }
 
     /// How much of `quantity` a buyer without a limit can pay for.
-    fn payable(&self, slot: u32, price: i64, quantity: i64) -> i64 {
-        let Node { instrument, account, .. } = self.orders.nodes[slot];
-        let rules = &self.markets[instrument].rules;
-        let budget = self.ledger.row(account, rules.quote).free.saturating_add(self.in_hand);
+    fn payable(&self, taker: &Taker, price: i64, quantity: i64) -> i64 {
+        let rules = &self.markets[taker.node.instrument].rules;
+        let budget = self.ledger.row(taker.node.account, rules.quote).free.saturating_add(taker.in_hand);
         let can_pay = |lots: i64| rules.cost(notional(price, lots), lots) <= budget;
         if can_pay(quantity) {
             return quantity;
@@ -125,52 +127,51 @@ impl Engine {
     }
 
     /// Keeps an order from trading with one of its own account. `None`: it may go on.
-    fn prevent(&mut self, slot: u32, maker: u32, stp: Stp, events: &mut Events) -> Option<Stop> {
+    #[inline(never)]
+    fn prevent(&mut self, taker: &mut Taker, maker: u32, events: &mut Events) -> Option<Stop> {
+        const EVENT: ExecutionType = ExecutionType::TradePrevented;
         let because = Some(Because::from(Code::SelfTrade));
-        let tell = |engine: &mut Self, slot, events: &mut Events| {
-            engine.emit_rare(slot, ExecutionType::TradePrevented, because, events);
+        let end = |engine: &mut Self, events: &mut Events| {
+            engine.end(maker, ExecutionType::Canceled, Some(Code::SelfTrade), events);
         };
-        let end = |engine: &mut Self, slot, events: &mut Events| {
-            engine.end(slot, ExecutionType::Canceled, Some(Code::SelfTrade), events);
-        };
-        match stp {
+        match taker.terms.stp {
             Stp::None => None,
             Stp::CancelNewest => {
-                tell(self, slot, events);
+                self.tell(taker, EVENT, because, events);
                 Some(Stop::SelfTrade)
             }
             Stp::CancelOldest => {
-                tell(self, maker, events);
-                end(self, maker, events);
+                self.emit(maker, EVENT, because, events);
+                end(self, events);
                 None
             }
             Stp::CancelBoth => {
-                tell(self, slot, events);
-                tell(self, maker, events);
-                end(self, maker, events);
+                self.tell(taker, EVENT, because, events);
+                self.emit(maker, EVENT, because, events);
+                end(self, events);
                 Some(Stop::SelfTrade)
             }
             Stp::Decrement => {
-                let (left, resting) = (self.orders.nodes[slot].leaves, self.orders.nodes[maker].leaves);
+                let (left, resting) = (taker.node.leaves, self.orders.nodes[maker].leaves);
                 let both = left.min(resting);
-                self.shrink(slot, left.saturating_sub(both), events);
-                tell(self, slot, events);
+                self.shrink_taker(taker, left.saturating_sub(both));
+                self.tell(taker, EVENT, because, events);
                 self.shrink(maker, resting.saturating_sub(both), events);
-                tell(self, maker, events);
+                self.emit(maker, EVENT, because, events);
                 if resting == both {
-                    end(self, maker, events);
+                    end(self, events);
                 }
                 None
             }
         }
     }
 
-    /// Lowers what is left of an order, wherever it is, and what is held for it.
+    /// Lowers what is left of an order that rests or waits, and what is held for it.
     pub(super) fn shrink(&mut self, slot: u32, leaves: i64, events: &mut Events) {
         let Node { instrument: market, side, price, place, .. } = self.orders.nodes[slot];
         let needed = self.hold_now(slot);
         match place {
-            Place::Nowhere => self.orders.nodes[slot].leaves = leaves,
+            Place::Nowhere => {}
             Place::Stops => {
                 let by = self.orders.terms(slot).trigger_by;
                 self.markets[market].stops.resize(&mut self.orders.nodes, slot, by, leaves);
@@ -187,19 +188,19 @@ impl Engine {
     }
 
     /// Whether a fill-or-kill order would be filled.
-    pub(super) fn fills_whole(&self, slot: u32) -> bool {
-        let Node { instrument, side, price, leaves, account, .. } = self.orders.nodes[slot];
-        let terms = self.orders.terms(slot);
+    #[inline(never)]
+    pub(super) fn fills_whole(&self, taker: &Taker) -> bool {
+        let Node { instrument, side, price, leaves, account, .. } = taker.node;
+        let terms = &taker.terms;
         let foreseen = self.foresee(instrument, side, price, leaves, account, terms.stp, terms.notional);
         if foreseen.quantity < leaves {
             return false;
         }
-        let unchecked = !self.ledger.account(account).checked;
-        if unchecked || side == Side::Sell || !terms.is_market() {
+        if !self.ledger.account(account).checked || !buys_at_any_price(&taker.node, terms) {
             return true;
         }
         let rules = &self.markets[instrument].rules;
-        let budget = self.ledger.row(account, rules.quote).free.saturating_add(self.in_hand);
+        let budget = self.ledger.row(account, rules.quote).free.saturating_add(taker.in_hand);
         rules.cost(foreseen.notional, foreseen.quantity) <= budget
     }
 

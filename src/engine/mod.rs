@@ -13,7 +13,7 @@
 //! answers, without overflow and in time bounded by the orders it touches. A broken assertion is a bug, and stops the process.
 //!
 //! Reading order: [`book`] (prices and queues), [`market`] and [`rules`] (one instrument), [`orders`], [`ledger`], then what happens:
-//! `check`, `place`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`, `audit`.
+//! `check`, `place`, `hold`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`, `audit`.
 
 #![deny(
     clippy::disallowed_methods,
@@ -37,6 +37,7 @@ mod change;
 mod check;
 mod define;
 mod expiry;
+mod hold;
 mod matching;
 mod place;
 mod quote;
@@ -97,8 +98,6 @@ pub struct Engine {
     /// Stops whose trigger was reached during this command, in the order in which they will trade.
     triggered: VecDeque<u32>,
     open_orders: u32,
-    /// What is held for the buy that is trading at any price; 0 between commands.
-    in_hand: i128,
     last: Counters,
     /// The number and time of the command that is being applied.
     seq: u64,
@@ -128,7 +127,6 @@ impl Engine {
             next_due: orders::NEVER,
             triggered: VecDeque::new(),
             open_orders: 0,
-            in_hand: 0,
             last: Counters::default(),
             seq: 0,
             now: i64::MIN,

@@ -112,28 +112,86 @@ impl Terms {
     }
 }
 
-/// Both parts of an order, live or ended.
+/// An order, live or ended, for whoever looks at it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order<'a> {
-    pub(super) id: u64,
-    pub(super) account: u32,
-    pub(super) instrument: u32,
-    pub(super) side: Side,
-    pub(super) price: i64,
-    pub(super) leaves: i64,
-    pub(super) terms: &'a Terms,
+    pub(super) node: Node,
+    pub(super) terms: Terms,
     pub(super) extra: &'a Extra,
 }
 
-/// An order that has ended.
+/// An order that has ended. Its fields lie in another order than in [`Terms`], so that they are copied one by one: two that were
+/// just written, read as one, would wait for all writes before them.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 struct Closed {
-    id: u64,
+    notional: i128,
+    cum: i64,
+    updated_at: i64,
+    quantity: i64,
     price: i64,
-    account: u32,
+    created_at: i64,
+    id: u64,
     instrument: u32,
+    account: u32,
+    extra: u32,
+    status: Status,
+    order_type: OrderType,
+    code: Option<Code>,
+    stp: SelfTradePrevention,
+    time_in_force: TimeInForce,
+    post_only: bool,
+    trigger_by: TriggerBy,
+    triggered: bool,
     side: Side,
-    terms: Terms,
+}
+
+impl Closed {
+    #[inline(always)]
+    const fn new(node: &Node, terms: &Terms) -> Self {
+        Self {
+            notional: terms.notional,
+            cum: terms.cum,
+            updated_at: terms.updated_at,
+            quantity: terms.quantity,
+            price: node.price,
+            created_at: terms.created_at,
+            id: node.id,
+            instrument: node.instrument,
+            account: node.account,
+            extra: terms.extra,
+            status: terms.status,
+            order_type: terms.order_type,
+            code: terms.code,
+            stp: terms.stp,
+            time_in_force: terms.time_in_force,
+            post_only: terms.post_only,
+            trigger_by: terms.trigger_by,
+            triggered: terms.triggered,
+            side: node.side,
+        }
+    }
+
+    /// The order as it was while it lived.
+    const fn parts(&self) -> (Node, Terms) {
+        let terms = Terms {
+            notional: self.notional,
+            quantity: self.quantity,
+            cum: self.cum,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            extra: self.extra,
+            order_type: self.order_type,
+            time_in_force: self.time_in_force,
+            stp: self.stp,
+            trigger_by: self.trigger_by,
+            status: self.status,
+            code: self.code,
+            post_only: self.post_only,
+            triggered: self.triggered,
+        };
+        (Node::order(self.id, self.account, self.instrument, self.side, self.price, 0), terms)
+    }
 }
 
 /// What an ended order keeps until it is forgotten: its id, and its [`Extra`].
@@ -141,14 +199,6 @@ struct Closed {
 struct Owned {
     id: u64,
     extra: u32,
-}
-
-impl Closed {
-    #[inline(always)]
-    const fn new(node: &Node, terms: &Terms) -> Self {
-        let Node { id, price, account, instrument, side, .. } = *node;
-        Self { id, price, account, instrument, side, terms: *terms }
-    }
 }
 
 /// Every order that the engine knows.
@@ -219,17 +269,15 @@ impl Orders {
     }
 
     /// A live order.
-    #[inline(always)]
     pub(super) fn live(&self, slot: u32) -> Order<'_> {
-        let Node { id, account, instrument, side, price, leaves, .. } = self.nodes[slot];
-        let terms = self.nodes.beside(slot);
-        Order { id, account, instrument, side, price, leaves, terms, extra: self.extra_of(terms) }
+        let (node, terms) = self.nodes.pair(slot);
+        Order { node: *node, terms: *terms, extra: self.extra_of(terms) }
     }
 
     /// An order that has ended.
     pub(super) fn closed(&self, place: u32) -> Order<'_> {
-        let Closed { id, price, account, instrument, side, ref terms } = self.closed[place];
-        Order { id, account, instrument, side, price, leaves: 0, terms, extra: self.extra_of(terms) }
+        let (node, terms) = self.closed[place].parts();
+        Order { node, terms, extra: self.extra_of(&terms) }
     }
 
     /// Keeps a new order and returns its slot.
@@ -239,12 +287,6 @@ impl Orders {
         let slot = self.slot_for(node, terms);
         self.index.insert(id, Place::live(slot));
         slot
-    }
-
-    /// Keeps an order that ends as it comes.
-    pub(super) fn insert_closed(&mut self, node: Node, terms: Terms) {
-        self.index.insert(node.id, Place::NOWHERE);
-        self.keep_closed(Closed::new(&node, &terms));
     }
 
     /// Keeps an exchange's quote and returns its slot.
@@ -312,35 +354,32 @@ impl Orders {
 
     /// The ids of the ended orders that are still known, the first to be forgotten first.
     pub(super) fn closed_ids(&self) -> impl Iterator<Item = u64> + '_ {
-        let (younger, older) = self.closed.as_slice().split_at(self.closed_oldest as usize);
-        older.iter().chain(younger).map(|closed| closed.id)
+        let (younger, older) = self.closed_owns.as_slice().split_at(self.closed_oldest as usize);
+        older.iter().chain(younger).map(|owned| owned.id)
     }
 
-    /// Moves an ended order behind the others, and forgets the oldest if there are too many.
+    /// Keeps an ended order behind the others, and forgets the oldest if there are too many. `slot` is the one that it had, or
+    /// [`NONE`] if it never had one.
     #[inline(always)]
-    pub(super) fn close(&mut self, slot: u32) {
-        let (node, terms) = self.nodes.pair(slot);
-        let closed = Closed::new(node, terms);
-        self.nodes.free(slot);
-        self.keep_closed(closed);
-    }
-
-    #[inline(always)]
-    fn keep_closed(&mut self, closed: Closed) {
-        let owned = Owned { id: closed.id, extra: closed.terms.extra };
-        if self.closed.len() < self.closed_kept {
-            self.index.set(closed.id, Place::closed(self.closed.len()));
-            self.closed.push(closed);
+    pub(super) fn close(&mut self, slot: u32, node: &Node, terms: &Terms) {
+        let owned = Owned { id: node.id, extra: terms.extra };
+        let full = self.closed.len() >= self.closed_kept;
+        let place = if full { self.closed_oldest } else { self.closed.len() };
+        if slot == NONE {
+            self.index.insert(owned.id, Place::closed(place));
+        } else {
+            self.index.set(owned.id, Place::closed(place));
+        }
+        if !full {
+            self.closed.push(Closed::new(node, terms));
             self.closed_owns.push(owned);
         } else if self.closed_kept == 0 {
             self.forget(owned);
         } else {
-            let place = self.closed_oldest;
-            self.closed[place] = closed;
+            self.closed[place] = Closed::new(node, terms);
             let forgotten = std::mem::replace(&mut self.closed_owns[place], owned);
             let next = place.wrapping_add(1);
             self.closed_oldest = if next == self.closed_kept { 0 } else { next };
-            self.index.set(owned.id, Place::closed(place));
             self.forget(forgotten);
         }
     }

@@ -11,6 +11,18 @@ use super::report::Because;
 use super::table::NONE;
 use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce, TriggerBy};
 
+/// An order that comes in: new, fired or with new terms. It stands nowhere, and has a slot only if it had one before; most that
+/// trade at once never need one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taker {
+    pub(super) node: Node,
+    pub(super) terms: Terms,
+    /// Its slot, or [`NONE`].
+    pub(super) slot: u32,
+    /// What is held for it, if it buys at any price.
+    pub(super) in_hand: i128,
+}
+
 impl Engine {
     /// Numbers a new order, and trades or refuses it.
     #[inline]
@@ -32,9 +44,10 @@ impl Engine {
         let instrument = place.instrument.and_then(|instrument| self.market_of(instrument)).unwrap_or(NONE);
         let node = Node::order(order_id.0, place.account.0, instrument, place.side, 0, 0);
         let extra = self.orders.keep_extra(0, NEVER, place.client_order_id.as_ref());
-        let mut terms = Terms::received(place, 0, TriggerBy::Last, extra, self.now);
-        self.emit_rejected(&node, &mut terms, because, events);
-        self.orders.insert_closed(node, terms);
+        let terms = Terms::received(place, 0, TriggerBy::Last, extra, self.now);
+        let mut taker = Taker { node, terms, slot: NONE, in_hand: 0 };
+        self.tell(&mut taker, ExecutionType::Rejected, Some(because), events);
+        self.retire(NONE, &taker.node, &taker.terms);
     }
 
     #[inline(always)]
@@ -43,48 +56,80 @@ impl Engine {
         let extra = self.orders.keep_extra(trigger, expire_at, place.client_order_id.as_ref());
         let node = Node::order(order_id.0, place.account.0, market, place.side, price, quantity);
         let terms = Terms::received(place, quantity, trigger_by, extra, self.now);
-        let slot = self.orders.insert(node, terms);
-        self.hold_first(slot, hold);
-        self.emit(slot, ExecutionType::Accepted, None, events);
+        let mut taker = Taker { node, terms, slot: NONE, in_hand: 0 };
+        self.hold_first(&mut taker, hold);
+        self.tell(&mut taker, ExecutionType::Accepted, None, events);
         if trigger > 0 {
+            let slot = self.settle_down(&taker);
             self.park_or_fire(slot, events);
         } else {
-            self.execute(slot, events);
+            self.execute(&mut taker, events);
         }
         self.finish(market, events);
     }
 
-    /// Trades a live order as far as it goes, and ends it or lets it rest.
-    pub(super) fn execute(&mut self, slot: u32, events: &mut Events) {
-        let terms = self.orders.terms(slot);
-        let (fok, ioc) = (terms.time_in_force == TimeInForce::Fok, terms.time_in_force == TimeInForce::Ioc);
-        if fok && !self.fills_whole(slot) {
-            return self.end(slot, ExecutionType::Expired, Some(Code::InsufficientLiquidity), events);
+    /// Trades an order as far as it goes, and ends it or lets it rest.
+    #[inline(always)]
+    pub(super) fn execute(&mut self, taker: &mut Taker, events: &mut Events) {
+        let time_in_force = taker.terms.time_in_force;
+        if time_in_force == TimeInForce::Fok && !self.fills_whole(taker) {
+            return self.end_taker(taker, Stop::Nothing, events);
         }
-        let never_rests = ioc || fok || terms.is_market();
-        match self.sweep(slot, events) {
-            Stop::Filled => self.close(slot),
-            Stop::SelfTrade => self.end(slot, ExecutionType::Canceled, Some(Code::SelfTrade), events),
-            Stop::Unpayable => self.end(slot, ExecutionType::Expired, Some(Code::InsufficientBalance), events),
-            Stop::Uncountable => self.end(slot, ExecutionType::Expired, Some(Code::MaxNotional), events),
-            Stop::Nothing => {
-                let market = self.orders.nodes[slot].instrument;
-                if never_rests || self.markets[market].rules.rejects_unmarketable {
-                    self.end(slot, ExecutionType::Expired, Some(Code::InsufficientLiquidity), events);
-                } else {
-                    self.rest(slot, events);
-                }
-            }
+        let stop = self.sweep(taker, events);
+        let rests = stop == Stop::Nothing
+            && !taker.terms.is_market()
+            && !matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
+            && !self.markets[taker.node.instrument].rules.rejects_unmarketable;
+        if rests {
+            self.rest(taker, events);
+        } else {
+            self.end_taker(taker, stop, events);
         }
+    }
+
+    /// Ends an order that does not rest.
+    fn end_taker(&mut self, taker: &mut Taker, stop: Stop, events: &mut Events) {
+        let (event, code) = match stop {
+            Stop::Filled => (None, Code::InsufficientLiquidity),
+            Stop::SelfTrade => (Some(ExecutionType::Canceled), Code::SelfTrade),
+            Stop::Nothing => (Some(ExecutionType::Expired), Code::InsufficientLiquidity),
+            Stop::Unpayable => (Some(ExecutionType::Expired), Code::InsufficientBalance),
+            Stop::Uncountable => (Some(ExecutionType::Expired), Code::MaxNotional),
+            Stop::WouldTake => (Some(ExecutionType::Expired), Code::WouldTake),
+        };
+        self.release_taker(taker);
+        if let Some(event) = event {
+            taker.node.leaves = 0;
+            self.tell(taker, event, Some(Because::from(code)), events);
+        }
+        self.retire(taker.slot, &taker.node, &taker.terms);
+    }
+
+    /// Ends an order that a post-only instruction keeps from trading.
+    pub(super) fn end_unwilling(&mut self, taker: &mut Taker, events: &mut Events) {
+        self.end_taker(taker, Stop::WouldTake, events);
     }
 
     /// Lets an order stand in the book, behind what is there.
     #[inline(always)]
-    fn rest(&mut self, slot: u32, events: &mut Events) {
-        let Node { instrument: market, side, price, .. } = self.orders.nodes[slot];
+    fn rest(&mut self, taker: &Taker, events: &mut Events) {
+        let Node { instrument: market, side, price, .. } = taker.node;
+        let slot = self.settle_down(taker);
         let total = self.markets[market].book.rest(&mut self.orders.nodes, slot);
         self.tell_level(market, side, price, total, events);
         self.open(slot);
+    }
+
+    /// Gives an order a slot, or puts it back into its own.
+    #[inline(always)]
+    fn settle_down(&mut self, taker: &Taker) -> u32 {
+        if taker.slot == NONE {
+            return self.orders.insert(taker.node, taker.terms);
+        }
+        let (node, terms) = self.orders.nodes.pair_mut(taker.slot);
+        (node.price, node.leaves) = (taker.node.price, taker.node.leaves);
+        *terms = taker.terms;
+        taker.slot
     }
 
     /// Counts an order among its account's open ones, if it is not yet.
@@ -95,11 +140,12 @@ impl Engine {
             return;
         }
         let account = self.ledger.account_mut(node.account);
-        node.account_previous = std::mem::replace(&mut account.youngest, slot);
+        let previous = std::mem::replace(&mut account.youngest, slot);
+        node.account_previous = previous;
         node.account_next = NONE;
         account.open_orders = account.open_orders.wrapping_add(1);
         self.open_orders = self.open_orders.wrapping_add(1);
-        match node.account_previous {
+        match previous {
             NONE => account.oldest = slot,
             previous => self.orders.nodes[previous].account_next = slot,
         }
@@ -109,11 +155,24 @@ impl Engine {
     }
 
     /// Takes an order that has ended out of everything that is for live ones, and keeps it among the ended.
-    pub(super) fn close(&mut self, slot: u32) {
-        self.release_in_hand(slot);
-        let node = &mut self.orders.nodes[slot];
-        if std::mem::replace(&mut node.open, false) {
-            let Node { account, account_previous: previous, account_next: next, .. } = *node;
+    #[inline(always)]
+    pub(super) fn retire(&mut self, slot: u32, node: &Node, terms: &Terms) {
+        if slot != NONE {
+            self.shut(slot, node.account);
+            if terms.extra != NONE {
+                self.stop_clock(slot);
+            }
+            self.orders.nodes.free(slot);
+        }
+        self.orders.close(slot, node, terms);
+    }
+
+    /// Takes an order from among its account's open ones.
+    #[inline(always)]
+    fn shut(&mut self, slot: u32, account: u32) {
+        let node = &self.orders.nodes[slot];
+        if node.open {
+            let Node { account_previous: previous, account_next: next, .. } = *node;
             let account = self.ledger.account_mut(account);
             account.open_orders = account.open_orders.wrapping_sub(1);
             self.open_orders = self.open_orders.wrapping_sub(1);
@@ -125,10 +184,6 @@ impl Engine {
                 NONE => account.youngest = previous,
                 next => self.orders.nodes[next].account_previous = previous,
             }
-            if self.orders.terms(slot).extra != NONE {
-                self.stop_clock(slot);
-            }
         }
-        self.orders.close(slot);
     }
 }

@@ -5,6 +5,7 @@
 use super::book::{Node, UNLIMITED_SHARE};
 use super::ledger::Account;
 use super::orders::{Extra, NEVER, Order, Terms};
+use super::place::Taker;
 use super::table::NONE;
 use super::{Counters, Engine};
 use crate::domain::{
@@ -39,46 +40,50 @@ pub(super) fn shown(total: i128) -> Option<Quantity> {
 }
 
 impl Engine {
-    /// Moves a live order's status on, and tells it.
-    #[inline(always)]
+    /// Moves the status of an order in a slot on, and tells it.
+    #[inline(never)]
     pub(super) fn emit(&mut self, slot: u32, event: ExecutionType, because: Option<Because>, events: &mut Events) {
         let (node, terms) = self.orders.nodes.pair_mut(slot);
         terms.move_on(event, because.map(|because| because.code), node.leaves, self.now);
         let account = self.ledger.account_mut(node.account);
         let execution = self.last.execution(account, node, terms, event, None, because, self.now);
         events.executions.push(execution);
-        if terms.extra != NONE {
-            tell_extra(events, self.orders.extra(slot));
-        }
+        tell_extra(events, self.orders.extra(slot));
     }
 
-    /// As [`Engine::emit`], where it happens seldom.
-    #[inline(never)]
-    pub(super) fn emit_rare(&mut self, slot: u32, event: ExecutionType, because: Option<Because>, events: &mut Events) {
-        self.emit(slot, event, because, events);
+    /// Moves the status of an order that comes in on, and tells it.
+    #[inline(always)]
+    pub(super) fn tell(&mut self, taker: &mut Taker, event: ExecutionType, because: Option<Because>, events: &mut Events) {
+        self.tell_parts(&taker.node, &mut taker.terms, event, because, events);
+    }
+
+    /// As [`Engine::tell`], for an order in two parts.
+    #[inline(always)]
+    pub(super) fn tell_parts(
+        &mut self,
+        node: &Node,
+        terms: &mut Terms,
+        event: ExecutionType,
+        because: Option<Because>,
+        events: &mut Events,
+    ) {
+        terms.move_on(event, because.map(|because| because.code), node.leaves, self.now);
+        let account = self.ledger.account_mut(node.account);
+        let execution = self.last.execution(account, node, terms, event, None, because, self.now);
+        events.executions.push(execution);
+        if terms.extra != NONE {
+            tell_extra(events, self.orders.extra_of(terms));
+        }
     }
 
     /// Tells of an order that has ended, and stays as it is.
     pub(super) fn emit_closed(&mut self, place: u32, event: ExecutionType, because: Because, events: &mut Events) {
-        let order = self.orders.closed(place);
-        let Order { id, account, instrument, side, price, terms, .. } = order;
-        let status = terms.status.after(event, Parked::No).expect("the status table knows every change");
-        let node = Node::order(id, account, instrument, side, price, 0);
-        let terms = Terms { status, ..*terms };
-        let account = self.ledger.account_mut(account);
+        let Order { node, mut terms, extra } = self.orders.closed(place);
+        terms.status = terms.status.after(event, Parked::No).expect("the status table knows every change");
+        let account = self.ledger.account_mut(node.account);
         let execution = self.last.execution(account, &node, &terms, event, None, Some(because), self.now);
         events.executions.push(execution);
-        tell_extra(events, order.extra);
-    }
-
-    /// Tells of an order that never was: it is refused.
-    pub(super) fn emit_rejected(&mut self, node: &Node, terms: &mut Terms, because: Because, events: &mut Events) {
-        terms.move_on(ExecutionType::Rejected, Some(because.code), 0, self.now);
-        let account = self.ledger.account_mut(node.account);
-        let event = ExecutionType::Rejected;
-        let execution = self.last.execution(account, node, terms, event, None, Some(because), self.now);
-        events.executions.push(execution);
-        tell_extra(events, self.orders.extra_of(terms));
+        tell_extra(events, extra);
     }
 
     /// Tells what now stands at a price.

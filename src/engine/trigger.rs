@@ -6,8 +6,10 @@
 
 use super::Engine;
 use super::book::{Node, Owner, queue};
+use super::hold::buys_at_any_price;
 use super::market::is_reached;
-use crate::domain::{Code, Events, ExecutionType, Side, TriggerBy};
+use super::place::Taker;
+use crate::domain::{Events, ExecutionType, Side, TriggerBy};
 
 impl Engine {
     /// Fires a stop that is already through, lets any other wait.
@@ -42,17 +44,26 @@ impl Engine {
     }
 
     /// Turns a stop into what it stands for, and trades it.
+    #[inline(never)]
     fn fire(&mut self, slot: u32, events: &mut Events) {
-        self.emit_rare(slot, ExecutionType::Triggered, None, events);
-        self.take_in_hand(slot);
-        let terms = self.orders.terms_mut(slot);
-        terms.triggered = true;
-        let post_only = terms.post_only;
-        let Node { instrument: market, side, price, .. } = self.orders.nodes[slot];
-        if post_only && self.markets[market].check_post_only(side, price).is_err() {
-            return self.end(slot, ExecutionType::Expired, Some(Code::WouldTake), events);
+        self.emit(slot, ExecutionType::Triggered, None, events);
+        let held = self.hold_now(slot);
+        let mut taker = self.take_out(slot);
+        taker.terms.triggered = true;
+        if buys_at_any_price(&taker.node, &taker.terms) {
+            taker.in_hand = held;
         }
-        self.execute(slot, events);
+        let Node { instrument: market, side, price, .. } = taker.node;
+        if taker.terms.post_only && self.markets[market].check_post_only(side, price).is_err() {
+            return self.end_unwilling(&mut taker, events);
+        }
+        self.execute(&mut taker, events);
+    }
+
+    /// An order that stands nowhere any more, and comes in again.
+    pub(super) fn take_out(&self, slot: u32) -> Taker {
+        let (node, terms) = self.orders.nodes.pair(slot);
+        Taker { node: *node, terms: *terms, slot, in_hand: 0 }
     }
 
     /// Ends what a command began in a market: fires the stops it triggered, and theirs, and asserts that the book is sound.

@@ -1,6 +1,7 @@
 //! Views: what can be seen of the state from outside. Nothing changes here.
 
 use super::Engine;
+use super::book::Node;
 use super::orders::{Found, NEVER, Order};
 use super::report::{lots, shown};
 use super::table::NONE;
@@ -168,7 +169,7 @@ impl Engine {
 }
 
 fn view(order: &Order<'_>) -> OrderView {
-    let Order { id, account, instrument, side, price, leaves, terms, extra } = *order;
+    let Order { node: Node { id, account, instrument, side, price, leaves, .. }, terms, extra } = *order;
     OrderView {
         order_id: OrderId(id),
         client_order_id: extra.client_order_id,

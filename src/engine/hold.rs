@@ -1,0 +1,169 @@
+//! Holds: what an account sets aside so that its open orders can be paid for.
+//!
+//! What is held for an order is a function of its terms: base for what a sell has left; for a buy with a limit, or a stop not yet
+//! fired, the quote that its leaves may cost, with the larger fee; for a buy at any price, what is left of what it was to
+//! cost, which it has in hand while it trades. So a better price, a cancel or an expiry sets free exactly what is no longer needed.
+//! Nothing is held for an account that is not checked.
+
+#![expect(clippy::arithmetic_side_effects, reason = "amounts keep to the bounds of `rules` and `ledger`")]
+
+use super::Engine;
+use super::book::Node;
+use super::check::notional;
+use super::orders::Terms;
+use super::place::Taker;
+use super::rules::Rules;
+use crate::domain::{Code, OrderType, Side};
+
+/// A price and a quantity that an order may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    /// In ticks; 0: none.
+    pub(super) price: i64,
+    pub(super) trigger: i64,
+    /// In lots.
+    pub(super) leaves: i64,
+}
+
+/// Whether an order is a buy that is trading at any price.
+#[inline(always)]
+pub(super) const fn buys_at_any_price(node: &Node, terms: &Terms) -> bool {
+    matches!(node.side, Side::Buy)
+        && (matches!(terms.order_type, OrderType::Market) || (node.price == 0 && terms.triggered))
+}
+
+impl Rules {
+    /// What is held for an order; 0 for a buy that is trading at any price.
+    #[inline(always)]
+    fn hold_for(&self, node: &Node, terms: &Terms, offer: Offer) -> i128 {
+        let Offer { price, trigger, leaves } = offer;
+        if buys_at_any_price(node, terms) {
+            return 0;
+        }
+        self.hold(node.side, notional(if price > 0 { price } else { trigger }, leaves), leaves)
+    }
+
+    /// The asset that an order holds.
+    #[inline(always)]
+    const fn held_asset(&self, side: Side) -> u32 {
+        match side {
+            Side::Buy => self.quote,
+            Side::Sell => self.base,
+        }
+    }
+}
+
+impl Engine {
+    /// What is held for an order in a slot.
+    #[inline(always)]
+    pub(super) fn hold_now(&self, slot: u32) -> i128 {
+        let (node, terms) = self.orders.nodes.pair(slot);
+        self.hold_in(&self.markets[node.instrument].rules, node, terms, self.offer(slot))
+    }
+
+    /// What an order offers now.
+    #[inline(always)]
+    pub(super) fn offer(&self, slot: u32) -> Offer {
+        let (Node { price, leaves, .. }, terms) = self.orders.nodes.pair(slot);
+        Offer { price: *price, trigger: self.orders.extra_of(terms).trigger, leaves: *leaves }
+    }
+
+    #[inline(always)]
+    fn hold_in(&self, rules: &Rules, node: &Node, terms: &Terms, offer: Offer) -> i128 {
+        if self.ledger.account(node.account).checked { rules.hold_for(node, terms, offer) } else { 0 }
+    }
+
+    /// Moves an amount from free to held, for an order's asset; a negative one, back.
+    #[inline(always)]
+    fn move_hold(&mut self, node: &Node, amount: i128) {
+        if amount != 0 {
+            let asset = self.markets[node.instrument].rules.held_asset(node.side);
+            self.ledger.account_mut(node.account).hold(asset, amount);
+        }
+    }
+
+    /// The asset that an order holds.
+    pub(super) fn held_asset(&self, slot: u32) -> u32 {
+        let Node { instrument, side, .. } = self.orders.nodes[slot];
+        self.markets[instrument].rules.held_asset(side)
+    }
+
+    /// Holds what a new order needs. The caller knows that the account has it.
+    #[inline(always)]
+    pub(super) fn hold_first(&mut self, taker: &mut Taker, amount: i128) {
+        let node = &taker.node;
+        if !self.ledger.account(node.account).checked {
+            return;
+        }
+        let rules = &self.markets[node.instrument].rules;
+        self.ledger.prepare(node.account, rules.base, rules.quote);
+        self.ledger.account_mut(node.account).hold(rules.held_asset(node.side), amount);
+        if buys_at_any_price(node, &taker.terms) {
+            taker.in_hand = amount;
+        }
+    }
+
+    /// Sets free all that is held for an order in a slot, which is about to end.
+    #[inline(always)]
+    pub(super) fn release_hold(&mut self, slot: u32) {
+        let node = self.orders.nodes[slot];
+        self.move_hold(&node, -self.hold_now(slot));
+    }
+
+    /// Sets free all that is held for an order that comes in, and is about to end.
+    pub(super) fn release_taker(&mut self, taker: &mut Taker) {
+        let Taker { node, terms, in_hand, .. } = taker;
+        let Node { price, leaves, .. } = *node;
+        let rules = &self.markets[node.instrument].rules;
+        // A stop that comes in has fired: its trigger no longer counts.
+        let held = self.hold_in(rules, node, terms, Offer { price, trigger: 0, leaves });
+        self.move_hold(node, -(held + std::mem::take(in_hand)));
+    }
+
+    /// Sets free what an order that comes in no longer needs, now that it is for `leaves`.
+    pub(super) fn shrink_taker(&mut self, taker: &mut Taker, leaves: i64) {
+        let Taker { node, terms, .. } = taker;
+        let rules = &self.markets[node.instrument].rules;
+        let hold = |leaves: i64| self.hold_in(rules, node, terms, Offer { price: node.price, trigger: 0, leaves });
+        let freed = hold(node.leaves) - hold(leaves);
+        node.leaves = leaves;
+        self.move_hold(node, -freed);
+    }
+
+    /// Sets free what an order in a slot no longer needs, since it needed `before`.
+    pub(super) fn release_since(&mut self, slot: u32, before: i128) {
+        let node = self.orders.nodes[slot];
+        self.move_hold(&node, self.hold_now(slot) - before);
+    }
+
+    /// Holds what an order would need on other terms, if the account has it; else says why not and changes nothing.
+    pub(super) fn try_hold(&mut self, slot: u32, offer: Offer) -> Result<(), Code> {
+        let (node, terms) = self.orders.nodes.pair(slot);
+        let needed = self.hold_in(&self.markets[node.instrument].rules, node, terms, offer);
+        self.change_hold(slot, needed)
+    }
+
+    /// Holds what an order will need under new rules, if the account has it; else says why not and changes nothing.
+    pub(super) fn hold_under(&mut self, slot: u32, rules: &Rules) -> Result<(), Code> {
+        let (node, terms) = self.orders.nodes.pair(slot);
+        let needed = self.hold_in(rules, node, terms, self.offer(slot));
+        self.change_hold(slot, needed)
+    }
+
+    fn change_hold(&mut self, slot: u32, needed: i128) -> Result<(), Code> {
+        let more = needed - self.hold_now(slot);
+        let node = self.orders.nodes[slot];
+        if more > self.ledger.row(node.account, self.held_asset(slot)).free {
+            return Err(Code::InsufficientBalance);
+        }
+        self.move_hold(&node, more);
+        Ok(())
+    }
+
+    /// Whether the account has so much of what an order brings that it may order no more.
+    pub(super) fn is_full(&self, slot: u32) -> bool {
+        let Node { account, side, instrument, .. } = self.orders.nodes[slot];
+        let receives = self.markets[instrument].rules.held_asset(side.opposite());
+        self.ledger.account(account).checked && self.ledger.is_full(account, receives)
+    }
+}
