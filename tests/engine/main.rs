@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop where something is not as it should be")]
 
+mod book;
 mod determinism;
 mod invariants;
 mod naive;
