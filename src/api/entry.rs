@@ -188,11 +188,11 @@ pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) 
 
 fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Problem> {
     match answer {
-        Answer::Placed(order) if order.status == Status::Rejected => Err(refused(state, order)),
-        Answer::Placed(order) => Ok(Done::Placed(state.view(order))),
-        Answer::Canceled(order) => Ok(Done::Canceled(state.view(order))),
+        Answer::Placed(order) if order.status == Status::Rejected => Err(refused(state, &order)),
+        Answer::Placed(order) => Ok(Done::Placed(state.view(&order))),
+        Answer::Canceled(order) => Ok(Done::Canceled(state.view(&order))),
         Answer::CanceledAll(count) => Ok(Done::CanceledAll(count)),
-        Answer::Replaced(order, priority) => Ok(Done::Replaced(state.view(order), priority)),
+        Answer::Replaced(order, priority) => Ok(Done::Replaced(state.view(&order), priority)),
         Answer::TooLate(report) => {
             let code = report.code.map_or("not_cancelable", |code| code.as_str());
             let detail = report.reason.clone().unwrap_or_default();
@@ -200,10 +200,10 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
             let status = if ended { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
             // The order as it is, not as it was told of: a refused request does not touch it.
             let order = match state.read.order(account, report.order.order_id) {
-                Found::Order(order) => *order,
+                Found::Order(order) => order,
                 Found::Gone | Found::Unknown => report.order,
             };
-            Err(too_late(state, status, code, detail, order))
+            Err(too_late(state, status, code, detail, &order))
         }
         Answer::NotFound => Err(Problem::unknown_order()),
         Answer::Done => Ok(Done::Applied),
@@ -215,7 +215,7 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
 }
 
 /// The problem for an order that ended before its cancel or replace, or whose new terms were refused.
-fn too_late(state: &State, status: StatusCode, code: &'static str, detail: String, order: Order) -> Problem {
+fn too_late(state: &State, status: StatusCode, code: &'static str, detail: String, order: &Order) -> Problem {
     Problem::new(status, code, detail).with_order(state.view(order))
 }
 
@@ -230,13 +230,13 @@ pub(super) fn ended(state: &State, account: AccountId, target: Target, problem: 
     }
     match order_id.map(|order_id| state.read.order(account, order_id)) {
         Some(Found::Order(order)) if order.status.is_terminal() => {
-            too_late(state, StatusCode::CONFLICT, "not_cancelable", "The order has ended".to_owned(), *order)
+            too_late(state, StatusCode::CONFLICT, "not_cancelable", "The order has ended".to_owned(), &order)
         }
         _ => problem,
     }
 }
 
-fn refused(state: &State, order: Order) -> Problem {
+fn refused(state: &State, order: &Order) -> Problem {
     let code = order.code.map_or("rejected", |code| code.as_str());
     let detail = order.reason.clone().unwrap_or_default();
     Problem::refused(code, detail).with_order(state.view(order))
@@ -244,8 +244,8 @@ fn refused(state: &State, order: Order) -> Problem {
 
 fn replay(state: &State, account: AccountId, order_id: OrderId) -> Result<Done, Problem> {
     match state.read.order(account, order_id) {
-        Found::Order(order) if order.status == Status::Rejected => Err(refused(state, *order).replayed()),
-        Found::Order(order) => Ok(Done::Replayed(state.view(*order))),
+        Found::Order(order) if order.status == Status::Rejected => Err(refused(state, &order).replayed()),
+        Found::Order(order) => Ok(Done::Replayed(state.view(&order))),
         Found::Gone | Found::Unknown => {
             let detail = format!("Order {order_id} of this client_order_id has ended, and is not kept any more");
             Err(Problem::new(StatusCode::GONE, "gap", detail).with_outcome(RequestOutcome::Accepted))

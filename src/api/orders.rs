@@ -178,7 +178,7 @@ pub(super) async fn get_by_client_id(
 
 fn found(state: &State, found: Found) -> Result<Json<OrderView>, Problem> {
     match found {
-        Found::Order(order) => Ok(Json(state.view(*order))),
+        Found::Order(order) => Ok(Json(state.view(&order))),
         Found::Gone => {
             Err(Problem::new(StatusCode::GONE, "gap", "The order ended so long ago that it is not kept any more"))
         }
@@ -218,7 +218,7 @@ pub(super) async fn list(
     let more = orders.len() > limit;
     orders.truncate(limit);
     let next = orders.last().filter(|_| more).map(|last| next_link(&uri, last.order_id.0));
-    let views: Vec<OrderView> = orders.into_iter().map(|order| state.view(order)).collect();
+    let views: Vec<OrderView> = orders.into_iter().map(|order| state.view(&order)).collect();
     let mut response = Json(views).into_response();
     if let Some(link) = next.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(header::LINK, link);

@@ -10,7 +10,7 @@ use super::Engine;
 use super::book::{Node, Place};
 use super::check::{new_price, notional, whole_lots};
 use super::orders::Found;
-use super::report::Detail;
+use super::report::Because;
 use super::table::NONE;
 use crate::domain::{CancelAll, Code, Events, ExecutionType, OrderId, Outcome, Priority, Replace};
 
@@ -30,7 +30,7 @@ impl Engine {
         match self.orders.find(account, id) {
             None => Outcome::NotFound,
             Some(Found::Closed(place)) => {
-                self.emit_closed(place, ExecutionType::CancelRejected, Detail::code(Code::NotCancelable), events);
+                self.emit_closed(place, ExecutionType::CancelRejected, Because::from(Code::NotCancelable), events);
                 Outcome::TooLate(OrderId(id))
             }
             Some(Found::Live(slot)) => {
@@ -75,10 +75,10 @@ impl Engine {
 
     /// Ends a live order, wherever it is.
     pub(super) fn end(&mut self, slot: u32, how: ExecutionType, code: Option<Code>, events: &mut Events) {
-        self.unlink(slot, events);
         self.release_hold(slot);
+        self.unlink(slot, events);
         self.orders.nodes[slot].leaves = 0;
-        self.emit(slot, how, Detail { code, ..Detail::NONE }, events);
+        self.emit(slot, how, code.map(Because::from), events);
         self.close(slot);
     }
 
@@ -104,16 +104,15 @@ impl Engine {
         let slot = match self.orders.find(replace.account.0, order_id.0) {
             None => return Outcome::NotFound,
             Some(Found::Closed(place)) => {
-                let detail = Detail::code(Code::NotReplaceable);
-                self.emit_closed(place, ExecutionType::ReplaceRejected, detail, events);
+                self.emit_closed(place, ExecutionType::ReplaceRejected, Code::NotReplaceable.into(), events);
                 return Outcome::TooLate(order_id);
             }
             Some(Found::Live(slot)) => slot,
         };
         let change = match self.check_change(slot, replace) {
             Ok(change) => change,
-            Err(detail) => {
-                self.emit(slot, ExecutionType::ReplaceRejected, detail, events);
+            Err(because) => {
+                self.emit_rare(slot, ExecutionType::ReplaceRejected, Some(because), events);
                 return Outcome::TooLate(order_id);
             }
         };
@@ -125,7 +124,7 @@ impl Engine {
             if change.leaves != self.orders.nodes[slot].leaves {
                 self.shrink(slot, change.leaves, events);
             }
-            self.emit(slot, ExecutionType::Replaced, Detail::NONE, events);
+            self.emit_rare(slot, ExecutionType::Replaced, None, events);
         } else {
             self.requeue(slot, change, events);
         }
@@ -141,7 +140,7 @@ impl Engine {
         (node.price, node.leaves) = (change.price, change.leaves);
         self.orders.terms_mut(slot).quantity = change.quantity;
         self.orders.set_trigger(slot, change.trigger);
-        self.emit(slot, ExecutionType::Replaced, Detail::NONE, events);
+        self.emit_rare(slot, ExecutionType::Replaced, None, events);
         if waits {
             self.park_or_fire(slot, events);
         } else {
@@ -150,11 +149,11 @@ impl Engine {
     }
 
     /// Checks a change, and holds what the order will need on its new terms.
-    fn check_change(&mut self, slot: u32, replace: &Replace) -> Result<Change, Detail> {
+    fn check_change(&mut self, slot: u32, replace: &Replace) -> Result<Change, Because> {
         let node = self.orders.nodes[slot];
         let terms = *self.orders.terms(slot);
         let old_trigger = self.orders.extra(slot).trigger;
-        let cannot = Detail::code(Code::NotReplaceable);
+        let cannot = Because::from(Code::NotReplaceable);
         let waits = node.place == Place::Stops;
         let misses = (replace.price.is_some() && node.price == 0) || (replace.trigger_price.is_some() && !waits);
         if misses {
@@ -163,7 +162,7 @@ impl Engine {
         let instrument = self.instruments.get(node.instrument as usize).ok_or(cannot)?;
         let market = &self.markets[node.instrument];
         if market.halted {
-            return Err(Detail::code(Code::Halted));
+            return Err(Because::from(Code::Halted));
         }
         let price = replace.price.map_or(Ok(node.price), |price| new_price(instrument, price))?;
         let trigger = replace.trigger_price.map_or(Ok(old_trigger), |trigger| new_price(instrument, trigger))?;
@@ -180,7 +179,7 @@ impl Engine {
             market.check_size(quantity, if price > 0 { price } else { trigger })?;
         }
         if terms.notional.saturating_add(notional(price, leaves)) > market.rules.notional_max {
-            return Err(Detail::code(Code::MaxNotional));
+            return Err(Because::from(Code::MaxNotional));
         }
         if price != node.price {
             market.check_band(price)?;
@@ -189,10 +188,10 @@ impl Engine {
             }
         }
         if quantity > terms.quantity && self.is_full(slot) {
-            return Err(Detail::code(Code::BalanceLimit));
+            return Err(Because::from(Code::BalanceLimit));
         }
         if priority == Priority::Lost {
-            self.try_hold(slot, price, trigger, leaves).map_err(Detail::code)?;
+            self.try_hold(slot, price, trigger, leaves).map_err(Because::from)?;
         }
         Ok(Change { quantity, price, trigger, leaves, priority })
     }

@@ -10,42 +10,37 @@ const PAGE_BITS: u32 = 9;
 /// Ids of a page.
 const PAGE: usize = 1 << PAGE_BITS;
 
-/// Where an order is: a slot, or a number in the ring of ended orders, modulo 2^31.
+/// Where an order is: a slot, or a place in the ring of ended orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place(u32);
 
 impl Place {
     /// Nowhere yet, or no longer.
-    pub(super) const NOWHERE: Self = Self(u32::MAX >> 1);
+    pub(super) const NOWHERE: Self = Self(u32::MAX);
     /// The bit of what has ended.
     const CLOSED: u32 = 1 << 31;
 
-    /// A slot; there are fewer than 2^31 - 1.
+    /// A slot; there are fewer than 2^31.
     #[inline(always)]
     pub(super) const fn live(slot: u32) -> Self {
         Self(slot & !Self::CLOSED)
     }
 
-    /// A number in the ring of ended orders.
+    /// A place in the ring of ended orders; there are fewer than 2^31 - 1.
     #[inline(always)]
-    pub(super) const fn closed_at(number: u32) -> Self {
-        Self(number | Self::CLOSED)
+    pub(super) const fn closed(place: u32) -> Self {
+        Self(place | Self::CLOSED)
+    }
+
+    /// The slot, or the place in the ring.
+    #[inline(always)]
+    pub(super) const fn number(self) -> u32 {
+        self.0 & !Self::CLOSED
     }
 
     #[inline(always)]
-    pub(super) const fn slot(self) -> u32 {
-        self.0
-    }
-
-    /// The number of an ended order, modulo 2^31.
-    #[inline(always)]
-    pub(super) const fn closed(self) -> Option<u32> {
-        if self.0 & Self::CLOSED == 0 { None } else { Some(self.0 & !Self::CLOSED) }
-    }
-
-    /// How far behind the number `from` a number of the ring is.
-    pub(super) const fn distance(from: u32, number: u32) -> u32 {
-        number.wrapping_sub(from) & !Self::CLOSED
+    pub(super) const fn is_closed(self) -> bool {
+        self.0 & Self::CLOSED != 0
     }
 }
 
@@ -69,7 +64,7 @@ pub(super) struct Index {
 
 impl Index {
     /// Keeps the place of a new id. Ids come in order, each once.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, id: u64, place: Place) {
         let at = self.page_of(id);
         if at == self.pages.len() {
@@ -78,14 +73,14 @@ impl Index {
         let Some(page) = self.pages.get_mut(at) else { return };
         let fresh = || Box::new(Page { places: [Place::NOWHERE; PAGE], known: 0 });
         let page = page.get_or_insert_with(|| self.spare.pop().unwrap_or_else(fresh));
-        page.known = page.known.saturating_add(1);
+        page.known = page.known.wrapping_add(1);
         if let Some(known) = page.places.get_mut(Self::offset(id)) {
             *known = place;
         }
     }
 
     /// Moves an id that it knows.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set(&mut self, id: u64, place: Place) {
         let page = self.page_of(id);
         if let Some(Some(page)) = self.pages.get_mut(page)
@@ -96,7 +91,7 @@ impl Index {
     }
 
     /// The place of an id.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, id: u64) -> Option<Place> {
         let page = self.pages.get(self.page_of(id))?.as_deref()?;
         page.places.get(Self::offset(id)).copied().filter(|place| *place != Place::NOWHERE)
@@ -111,7 +106,7 @@ impl Index {
         if let Some(known) = page.places.get_mut(Self::offset(id)) {
             *known = Place::NOWHERE;
         }
-        page.known = page.known.saturating_sub(1);
+        page.known = page.known.wrapping_sub(1);
         if page.known == 0 {
             self.spare.extend(place.take());
             // The last page stays: the next id may belong to it.
@@ -159,19 +154,9 @@ mod tests {
             }
         }
         assert_eq!(index.find(9_399), None);
-        assert_eq!(index.find(9_400).map(Place::slot), Some(9_400));
+        assert_eq!(index.find(9_400).map(Place::number), Some(9_400));
         assert_eq!(index.find(u64::MAX), None);
         assert_eq!(index.ids().collect::<Vec<_>>(), (9_400..10_000).collect::<Vec<_>>());
         assert!(index.pages.len() + index.spare.len() <= 4);
-    }
-
-    #[test]
-    fn ended_orders_are_numbered_round_and_round() {
-        for number in [0, 1, u32::MAX / 2, u32::MAX] {
-            let place = Place::closed_at(number.wrapping_add(5));
-            assert_eq!(place.closed().map(|place| Place::distance(number, place)), Some(5));
-            assert_ne!(Place::closed_at(number), Place::NOWHERE);
-        }
-        assert_eq!(Place::live(7).closed(), None);
     }
 }

@@ -6,8 +6,6 @@
 //! the slots of live orders stay close together. Memory: 128 + 4 bytes an order, 96 more with a client's id, a trigger or an
 //! end. Every operation is O(1).
 
-use std::collections::VecDeque;
-
 use super::book::{Node, Nodes, Owner};
 use super::index::{Index, Place};
 use super::table::{NONE, Table};
@@ -32,7 +30,7 @@ pub(super) struct Terms {
     /// When it last changed.
     pub(super) updated_at: i64,
     /// Where its [`Extra`] is kept, or [`NONE`].
-    extra: u32,
+    pub(super) extra: u32,
     pub(super) order_type: OrderType,
     pub(super) time_in_force: TimeInForce,
     pub(super) stp: SelfTradePrevention,
@@ -45,8 +43,14 @@ pub(super) struct Terms {
     pub(super) triggered: bool,
 }
 
+impl Default for Terms {
+    fn default() -> Self {
+        Self::BLANK
+    }
+}
+
 /// What few orders have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Extra {
     /// The trigger in ticks; 0: none.
     pub(super) trigger: i64,
@@ -58,7 +62,7 @@ pub(super) struct Extra {
 
 impl Extra {
     /// What stands for none.
-    pub(super) const NOTHING: Self = Self { trigger: 0, expire_at: NEVER, client_order_id: None };
+    const NOTHING: Self = Self { trigger: 0, expire_at: NEVER, client_order_id: None };
 }
 
 impl Terms {
@@ -81,10 +85,11 @@ impl Terms {
     };
 
     /// The terms of a request for `quantity` lots.
-    #[inline]
-    pub(super) const fn received(request: &Request, quantity: i64, trigger_by: TriggerBy, now: i64) -> Self {
+    #[inline(always)]
+    pub(super) const fn received(request: &Request, quantity: i64, trigger_by: TriggerBy, extra: u32, now: i64) -> Self {
         Self {
             quantity,
+            extra,
             created_at: now,
             updated_at: now,
             order_type: request.order_type,
@@ -131,6 +136,21 @@ struct Closed {
     terms: Terms,
 }
 
+/// What an ended order keeps until it is forgotten: its id, and its [`Extra`].
+#[derive(Clone, Copy, Debug)]
+struct Owned {
+    id: u64,
+    extra: u32,
+}
+
+impl Closed {
+    #[inline(always)]
+    const fn new(node: &Node, terms: &Terms) -> Self {
+        let Node { id, price, account, instrument, side, .. } = *node;
+        Self { id, price, account, instrument, side, terms: *terms }
+    }
+}
+
 /// Every order that the engine knows.
 #[derive(Debug)]
 pub(super) struct Orders {
@@ -138,11 +158,13 @@ pub(super) struct Orders {
     index: Index,
     extras: Table<Extra>,
     extras_free: Vec<u32>,
-    /// Ended orders, the first to be forgotten first.
-    closed: VecDeque<Closed>,
-    /// How many were forgotten before the first of them, modulo 2^31: the number of the first one's place.
-    forgotten: u32,
-    closed_kept: usize,
+    /// Ended orders: a ring, once there are `closed_kept`.
+    closed: Table<Closed>,
+    /// What of each must be given back, apart, so that forgetting one need not fetch all of it.
+    closed_owns: Table<Owned>,
+    /// The place in the ring of the oldest, where the next one goes.
+    closed_oldest: u32,
+    closed_kept: u32,
 }
 
 /// Where an order is found.
@@ -150,19 +172,20 @@ pub(super) struct Orders {
 pub(super) enum Found {
     /// It is live, in this slot.
     Live(u32),
-    /// It has ended, and has this place among those.
-    Closed(usize),
+    /// It has ended, and has this place in the ring.
+    Closed(u32),
 }
 
 impl Orders {
-    pub(super) fn new(closed_kept: usize) -> Self {
+    pub(super) fn new(closed_kept: u32) -> Self {
         Self {
             nodes: Nodes::new(),
             index: Index::default(),
             extras: Table::new(),
             extras_free: Vec::new(),
-            closed: VecDeque::new(),
-            forgotten: 0,
+            closed: Table::new(),
+            closed_owns: Table::new(),
+            closed_oldest: 0,
             closed_kept,
         }
     }
@@ -183,7 +206,7 @@ impl Orders {
     }
 
     #[inline(always)]
-    fn extra_of(&self, terms: &Terms) -> &Extra {
+    pub(super) fn extra_of(&self, terms: &Terms) -> &Extra {
         if terms.extra == NONE { &Extra::NOTHING } else { &self.extras[terms.extra] }
     }
 
@@ -204,26 +227,14 @@ impl Orders {
     }
 
     /// An order that has ended.
-    pub(super) fn closed(&self, place: usize) -> Option<Order<'_>> {
-        let Closed { id, price, account, instrument, side, terms } = self.closed.get(place)?;
-        Some(Order {
-            id: *id,
-            account: *account,
-            instrument: *instrument,
-            side: *side,
-            price: *price,
-            leaves: 0,
-            terms,
-            extra: self.extra_of(terms),
-        })
+    pub(super) fn closed(&self, place: u32) -> Order<'_> {
+        let Closed { id, price, account, instrument, side, ref terms } = self.closed[place];
+        Order { id, account, instrument, side, price, leaves: 0, terms, extra: self.extra_of(terms) }
     }
 
     /// Keeps a new order and returns its slot.
-    #[inline]
-    pub(super) fn insert(&mut self, node: Node, mut terms: Terms, extra: Extra) -> u32 {
-        if extra != Extra::NOTHING {
-            terms.extra = self.keep_extra(extra);
-        }
+    #[inline(always)]
+    pub(super) fn insert(&mut self, node: Node, terms: Terms) -> u32 {
         let id = node.id;
         let slot = self.slot_for(node, terms);
         self.index.insert(id, Place::live(slot));
@@ -231,12 +242,9 @@ impl Orders {
     }
 
     /// Keeps an order that ends as it comes.
-    pub(super) fn insert_closed(&mut self, node: Node, mut terms: Terms, extra: Extra) {
-        if extra != Extra::NOTHING {
-            terms.extra = self.keep_extra(extra);
-        }
+    pub(super) fn insert_closed(&mut self, node: Node, terms: Terms) {
         self.index.insert(node.id, Place::NOWHERE);
-        self.push_closed(&node, terms);
+        self.keep_closed(Closed::new(&node, &terms));
     }
 
     /// Keeps an exchange's quote and returns its slot.
@@ -244,12 +252,21 @@ impl Orders {
         self.slot_for(Node::quote(exchange, instrument, side, price, leaves), Terms::BLANK)
     }
 
-    #[inline]
+    #[inline(always)]
     fn slot_for(&mut self, node: Node, terms: Terms) -> u32 {
         self.nodes.insert(node, terms).expect("open orders and quotes are bounded far below 2^32")
     }
 
-    fn keep_extra(&mut self, extra: Extra) -> u32 {
+    /// Keeps what few orders have, and returns where; [`NONE`] if there is nothing.
+    #[inline(always)]
+    pub(super) fn keep_extra(&mut self, trigger: i64, expire_at: i64, client: Option<&ClientOrderId>) -> u32 {
+        if trigger == 0 && expire_at == NEVER && client.is_none() {
+            return NONE;
+        }
+        self.keep(Extra { trigger, expire_at, client_order_id: client.copied() })
+    }
+
+    fn keep(&mut self, extra: Extra) -> u32 {
         match self.extras_free.pop() {
             Some(place) => {
                 self.extras[place] = extra;
@@ -265,7 +282,7 @@ impl Orders {
         let found = self.find_any(id)?;
         let owner = match found {
             Found::Live(slot) => self.nodes[slot].account,
-            Found::Closed(place) => self.closed.get(place)?.account,
+            Found::Closed(place) => self.closed[place].account,
         };
         (owner == account).then_some(found)
     }
@@ -274,17 +291,14 @@ impl Orders {
     #[inline]
     pub(super) fn find_any(&self, id: u64) -> Option<Found> {
         let place = self.index.find(id)?;
-        Some(match place.closed() {
-            None => Found::Live(place.slot()),
-            Some(number) => Found::Closed(Place::distance(self.forgotten, number) as usize),
-        })
+        Some(if place.is_closed() { Found::Closed(place.number()) } else { Found::Live(place.number()) })
     }
 
     /// All known orders, by id.
     pub(super) fn all(&self) -> impl Iterator<Item = Order<'_>> + '_ {
         self.index.ids().filter_map(|id| match self.find_any(id)? {
             Found::Live(slot) => Some(self.live(slot)),
-            Found::Closed(place) => self.closed(place),
+            Found::Closed(place) => Some(self.closed(place)),
         })
     }
 
@@ -298,41 +312,44 @@ impl Orders {
 
     /// The ids of the ended orders that are still known, the first to be forgotten first.
     pub(super) fn closed_ids(&self) -> impl Iterator<Item = u64> + '_ {
-        self.closed.iter().map(|closed| closed.id)
+        let (younger, older) = self.closed.as_slice().split_at(self.closed_oldest as usize);
+        older.iter().chain(younger).map(|closed| closed.id)
     }
 
     /// Moves an ended order behind the others, and forgets the oldest if there are too many.
-    #[inline]
+    #[inline(always)]
     pub(super) fn close(&mut self, slot: u32) {
-        let (node, terms) = (self.nodes[slot], *self.nodes.beside(slot));
+        let (node, terms) = self.nodes.pair(slot);
+        let closed = Closed::new(node, terms);
         self.nodes.free(slot);
-        self.push_closed(&node, terms);
+        self.keep_closed(closed);
     }
 
-    #[inline]
-    fn push_closed(&mut self, node: &Node, terms: Terms) {
-        let Node { id, price, account, instrument, side, .. } = *node;
-        if self.closed.len() >= self.closed_kept {
-            match self.closed.pop_front() {
-                Some(oldest) => {
-                    self.forgotten = self.forgotten.wrapping_add(1);
-                    self.forget(oldest.id, &oldest.terms);
-                }
-                // None are kept.
-                None => return self.forget(id, &terms),
-            }
+    #[inline(always)]
+    fn keep_closed(&mut self, closed: Closed) {
+        let owned = Owned { id: closed.id, extra: closed.terms.extra };
+        if self.closed.len() < self.closed_kept {
+            self.index.set(closed.id, Place::closed(self.closed.len()));
+            self.closed.push(closed);
+            self.closed_owns.push(owned);
+        } else if self.closed_kept == 0 {
+            self.forget(owned);
+        } else {
+            let place = self.closed_oldest;
+            self.closed[place] = closed;
+            let forgotten = std::mem::replace(&mut self.closed_owns[place], owned);
+            let next = place.wrapping_add(1);
+            self.closed_oldest = if next == self.closed_kept { 0 } else { next };
+            self.index.set(owned.id, Place::closed(place));
+            self.forget(forgotten);
         }
-        // At most 10^9.
-        let place = u32::try_from(self.closed.len()).unwrap_or(NONE);
-        self.index.set(id, Place::closed_at(self.forgotten.wrapping_add(place)));
-        self.closed.push_back(Closed { id, price, account, instrument, side, terms });
     }
 
-    #[inline]
-    fn forget(&mut self, id: u64, terms: &Terms) {
+    #[inline(always)]
+    fn forget(&mut self, Owned { id, extra }: Owned) {
         self.index.remove(id);
-        if terms.extra != NONE {
-            self.extras_free.push(terms.extra);
+        if extra != NONE {
+            self.extras_free.push(extra);
         }
     }
 

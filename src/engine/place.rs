@@ -6,44 +6,47 @@ use super::Engine;
 use super::book::Node;
 use super::check::Draft;
 use super::matching::Stop;
-use super::orders::{Extra, NEVER, Terms};
-use super::report::Detail;
+use super::orders::{NEVER, Terms};
+use super::report::Because;
 use super::table::NONE;
 use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce, TriggerBy};
 
 impl Engine {
     /// Numbers a new order, and trades or refuses it.
+    #[inline]
     pub(super) fn place(&mut self, place: &Place, events: &mut Events) -> Outcome {
         if !self.ledger.contains(place.account.0) {
             return Outcome::NotFound;
         }
-        self.last.order = self.last.order.saturating_add(1);
+        self.last.order = self.last.order.wrapping_add(1);
         let order_id = OrderId(self.last.order);
         match self.check(place) {
-            Ok(draft) => self.accept(order_id, place, draft, events),
-            Err(detail) => self.reject(order_id, place, detail, events),
+            Ok(draft) => self.accept(order_id, place, &draft, events),
+            Err(because) => self.reject(order_id, place, because, events),
         }
         Outcome::Placed(order_id)
     }
 
-    fn reject(&mut self, order_id: OrderId, place: &Place, detail: Detail, events: &mut Events) {
+    #[cold]
+    fn reject(&mut self, order_id: OrderId, place: &Place, because: Because, events: &mut Events) {
         let instrument = place.instrument.and_then(|instrument| self.market_of(instrument)).unwrap_or(NONE);
         let node = Node::order(order_id.0, place.account.0, instrument, place.side, 0, 0);
-        let mut terms = Terms::received(place, 0, TriggerBy::Last, self.now);
-        let extra = Extra { client_order_id: place.client_order_id, ..Extra::NOTHING };
-        self.emit_rejected(&node, &mut terms, &extra, detail, events);
-        self.orders.insert_closed(node, terms, extra);
+        let extra = self.orders.keep_extra(0, NEVER, place.client_order_id.as_ref());
+        let mut terms = Terms::received(place, 0, TriggerBy::Last, extra, self.now);
+        self.emit_rejected(&node, &mut terms, because, events);
+        self.orders.insert_closed(node, terms);
     }
 
-    fn accept(&mut self, order_id: OrderId, place: &Place, draft: Draft, events: &mut Events) {
-        let Draft { market, quantity, price, trigger, trigger_by, expire_at, hold } = draft;
+    #[inline(always)]
+    fn accept(&mut self, order_id: OrderId, place: &Place, draft: &Draft, events: &mut Events) {
+        let Draft { market, quantity, price, trigger, trigger_by, expire_at, hold } = *draft;
+        let extra = self.orders.keep_extra(trigger, expire_at, place.client_order_id.as_ref());
         let node = Node::order(order_id.0, place.account.0, market, place.side, price, quantity);
-        let terms = Terms::received(place, quantity, trigger_by, self.now);
-        let extra = Extra { trigger, expire_at, client_order_id: place.client_order_id };
-        let slot = self.orders.insert(node, terms, extra);
+        let terms = Terms::received(place, quantity, trigger_by, extra, self.now);
+        let slot = self.orders.insert(node, terms);
         self.hold_first(slot, hold);
-        self.emit(slot, ExecutionType::Accepted, Detail::NONE, events);
-        if self.orders.terms(slot).is_stop() {
+        self.emit(slot, ExecutionType::Accepted, None, events);
+        if trigger > 0 {
             self.park_or_fire(slot, events);
         } else {
             self.execute(slot, events);
@@ -76,6 +79,7 @@ impl Engine {
     }
 
     /// Lets an order stand in the book, behind what is there.
+    #[inline(always)]
     fn rest(&mut self, slot: u32, events: &mut Events) {
         let Node { instrument: market, side, price, .. } = self.orders.nodes[slot];
         let total = self.markets[market].book.rest(&mut self.orders.nodes, slot);
@@ -84,6 +88,7 @@ impl Engine {
     }
 
     /// Counts an order among its account's open ones, if it is not yet.
+    #[inline(always)]
     pub(super) fn open(&mut self, slot: u32) {
         let node = &mut self.orders.nodes[slot];
         if std::mem::replace(&mut node.open, true) {
@@ -92,16 +97,14 @@ impl Engine {
         let account = self.ledger.account_mut(node.account);
         node.account_previous = std::mem::replace(&mut account.youngest, slot);
         node.account_next = NONE;
-        account.open_orders = account.open_orders.saturating_add(1);
-        self.open_orders = self.open_orders.saturating_add(1);
-        let id = node.id;
+        account.open_orders = account.open_orders.wrapping_add(1);
+        self.open_orders = self.open_orders.wrapping_add(1);
         match node.account_previous {
             NONE => account.oldest = slot,
             previous => self.orders.nodes[previous].account_next = slot,
         }
-        let expire_at = self.orders.extra(slot).expire_at;
-        if expire_at != NEVER {
-            self.order_ends.insert((expire_at, id));
+        if self.orders.terms(slot).extra != NONE {
+            self.start_clock(slot);
         }
     }
 
@@ -110,10 +113,10 @@ impl Engine {
         self.release_in_hand(slot);
         let node = &mut self.orders.nodes[slot];
         if std::mem::replace(&mut node.open, false) {
-            let Node { id, account, account_previous: previous, account_next: next, .. } = *node;
+            let Node { account, account_previous: previous, account_next: next, .. } = *node;
             let account = self.ledger.account_mut(account);
-            account.open_orders = account.open_orders.saturating_sub(1);
-            self.open_orders = self.open_orders.saturating_sub(1);
+            account.open_orders = account.open_orders.wrapping_sub(1);
+            self.open_orders = self.open_orders.wrapping_sub(1);
             match previous {
                 NONE => account.oldest = next,
                 previous => self.orders.nodes[previous].account_next = next,
@@ -122,9 +125,8 @@ impl Engine {
                 NONE => account.youngest = previous,
                 next => self.orders.nodes[next].account_previous = previous,
             }
-            let expire_at = self.orders.extra(slot).expire_at;
-            if expire_at != NEVER {
-                self.order_ends.remove(&(expire_at, id));
+            if self.orders.terms(slot).extra != NONE {
+                self.stop_clock(slot);
             }
         }
         self.orders.close(slot);

@@ -12,7 +12,8 @@
 use super::Engine;
 use super::book::{Node, Owner, Place};
 use super::check::notional;
-use super::report::{Detail, lots};
+use super::ledger::Account;
+use super::report::{lots, tell_extra};
 use super::rules::Rules;
 use super::table::NONE;
 use crate::domain::{
@@ -23,44 +24,66 @@ use crate::domain::{
 /// One side's part in a trade.
 #[derive(Clone, Copy, Debug)]
 struct Part {
+    trade_id: TradeId,
+    market: u32,
     role: Liquidity,
     price: i64,
     quantity: i64,
     /// In tick·lots.
-    notional: i128,
+    worth: i128,
+}
+
+/// What a trade brought to one side, its fee included; nothing to an account that is not checked.
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    checked: bool,
+    base: i128,
+    quote: i128,
 }
 
 impl Engine {
-    /// Trades an incoming order with a resting node. Returns what still stands at the price.
+    /// Trades an incoming order with a resting node, for `worth` tick·lots. Returns what still stands at the price.
     #[inline]
-    pub(super) fn trade(&mut self, taker: u32, maker: u32, price: i64, quantity: i64, events: &mut Events) -> i128 {
+    pub(super) fn trade(
+        &mut self,
+        taker: u32,
+        maker: u32,
+        price: i64,
+        quantity: i64,
+        worth: i128,
+        events: &mut Events,
+    ) -> i128 {
         let incoming = &mut self.orders.nodes[taker];
         incoming.leaves -= quantity;
-        let (id, side) = (incoming.id, incoming.side);
-        let Node { instrument: market, owner, id: maker_id, .. } = self.orders.nodes[maker];
+        let (id, side, market) = (incoming.id, incoming.side, incoming.instrument);
+        let resting = &self.orders.nodes[maker];
+        let (owner, maker_id) = (resting.owner, resting.id);
         let total = self.markets[market].book.fill(&mut self.orders.nodes, maker, quantity);
         let source = match owner {
             Owner::Client => Source::Order(OrderId(maker_id)),
             Owner::Exchange => Source::Exchange(ExchangeId(u32::try_from(maker_id).unwrap_or(NONE))),
         };
+        let role = Liquidity::Taker;
         let trade_id = self.number_trade(market, side, price, quantity, source, Source::Order(OrderId(id)), events);
-        let part = Part { role: Liquidity::Taker, price, quantity, notional: notional(price, quantity) };
-        let resting = Part { role: Liquidity::Maker, ..part };
-        let checked = self.settle(taker, part, trade_id, events);
+        let part = Part { trade_id, market, role, price, quantity, worth };
+        let moved = self.settle(taker, &part, events);
         match owner {
             Owner::Client => {
-                let checked_too = self.settle(maker, resting, trade_id, events);
-                if checked != checked_too {
-                    self.settle_world(market, if checked { side.opposite() } else { side }, part, true);
+                let part = Part { role: Liquidity::Maker, ..part };
+                let moved_too = self.settle(maker, &part, events);
+                if moved.checked == moved_too.checked {
+                    moved.assert_balanced(moved_too);
+                } else if moved.checked {
+                    self.settle_world(side.opposite(), &part, moved);
+                } else {
+                    self.settle_world(side, &part, moved_too);
                 }
                 if self.orders.nodes[maker].leaves == 0 {
                     self.close(maker);
                 }
-                self.assert_conserved(market, checked || checked_too);
             }
             Owner::Exchange => {
-                self.settle_world(market, side.opposite(), part, checked);
-                self.assert_conserved(market, checked);
+                self.settle_world(side.opposite(), &part, moved);
                 if self.orders.nodes[maker].place == Place::Nowhere {
                     self.exhaust_quote(market, maker);
                 }
@@ -81,21 +104,21 @@ impl Engine {
     ) -> i128 {
         let Node { instrument: market, id, side, .. } = self.orders.nodes[maker];
         let total = self.markets[market].book.fill(&mut self.orders.nodes, maker, quantity);
-        let sources = (Source::Order(OrderId(id)), Source::Exchange(ExchangeId(exchange)));
-        let trade_id = self.number_trade(market, side.opposite(), price, quantity, sources.0, sources.1, events);
-        let part = Part { role: Liquidity::Maker, price, quantity, notional: notional(price, quantity) };
-        let checked = self.settle(maker, part, trade_id, events);
-        self.settle_world(market, side.opposite(), part, checked);
+        let (source, taker) = (Source::Order(OrderId(id)), Source::Exchange(ExchangeId(exchange)));
+        let trade_id = self.number_trade(market, side.opposite(), price, quantity, source, taker, events);
+        let (role, worth) = (Liquidity::Maker, notional(price, quantity));
+        let part = Part { trade_id, market, role, price, quantity, worth };
+        let moved = self.settle(maker, &part, events);
+        self.settle_world(side.opposite(), &part, moved);
         if self.orders.nodes[maker].leaves == 0 {
             self.close(maker);
         }
-        self.assert_conserved(market, checked);
         self.trigger_reached(market, TriggerBy::Last);
         total
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of a trade")]
-    #[inline]
+    #[inline(always)]
     fn number_trade(
         &mut self,
         market: u32,
@@ -122,86 +145,49 @@ impl Engine {
         trade_id
     }
 
-    /// Books one side of a trade on its order and its account, and tells it. Returns whether the account is checked.
-    #[inline]
-    fn settle(&mut self, slot: u32, part: Part, trade_id: TradeId, events: &mut Events) -> bool {
-        let Node { account, leaves, side, instrument, .. } = self.orders.nodes[slot];
-        let terms = self.orders.terms_mut(slot);
+    /// Books one side of a trade on its order and its account, and tells it.
+    #[inline(always)]
+    fn settle(&mut self, slot: u32, part: &Part, events: &mut Events) -> Moved {
+        let (node, terms) = self.orders.nodes.pair_mut(slot);
+        let rules = &self.markets[part.market].rules;
+        let account = self.ledger.account_mut(node.account);
         terms.cum += part.quantity;
-        terms.notional += part.notional;
-        let checked = self.ledger.account(account).checked;
-        let fee = if checked {
-            self.settle_checked(slot, part)
-        } else {
-            self.markets[instrument].rules.fee(side, part.role, part.notional, part.quantity)
+        terms.notional += part.worth;
+        let (side, role) = (node.side, part.role);
+        let fee = rules.fee(side, role, part.worth, part.quantity);
+        let (moved, fee) = match (account.checked, side) {
+            (false, _) => (Moved::NOTHING, fee),
+            (true, Side::Buy) => account.settle_buy(node, rules, part, fee, &mut self.in_hand),
+            (true, Side::Sell) => account.settle_sell(rules, part, fee),
         };
-        let event = if leaves == 0 { ExecutionType::Filled } else { ExecutionType::PartialFill };
+        let event = if node.leaves == 0 { ExecutionType::Filled } else { ExecutionType::PartialFill };
+        terms.move_on(event, None, node.leaves, self.now);
         let fill = Fill {
-            trade_id,
+            trade_id: part.trade_id,
             last_qty: lots(part.quantity),
             last_price: Price::new(part.price).unwrap_or(Price::MAX),
-            liquidity: part.role,
+            liquidity: role,
             fee: Money::from_units(fee),
         };
-        self.emit(slot, event, Detail { fill: Some(fill), ..Detail::NONE }, events);
-        checked
+        let execution = self.last.execution(account, node, terms, event, Some(fill), None, self.now);
+        events.executions.push(execution);
+        if terms.extra != NONE {
+            tell_extra(events, self.orders.extra(slot));
+        }
+        if fee != 0 && moved.checked {
+            self.ledger.take_fee(if rules.fee_in_base(side) { rules.base } else { rules.quote }, fee);
+        }
+        moved
     }
 
-    /// Moves the money of one side. Returns its fee.
-    #[inline]
-    fn settle_checked(&mut self, slot: u32, part: Part) -> i128 {
-        let Node { account, side, instrument, price, leaves, .. } = self.orders.nodes[slot];
-        let rules = &self.markets[instrument].rules;
-        let (base_asset, quote_asset) = (rules.base, rules.quote);
-        let fee = rules.fee(side, part.role, part.notional, part.quantity);
-        let (value, base) = (rules.value(part.notional), rules.base_units(part.quantity));
-        if side == Side::Sell {
-            self.ledger.spend(account, base_asset, base, base);
-            self.ledger.receive(account, quote_asset, value - fee);
-            self.ledger.take_fee(quote_asset, fee);
-            return fee;
-        }
-        let in_base = rules.fee_in_base(side);
-        let due = if in_base { value } else { value + fee };
-        let released = if price > 0 {
-            let needed = |leaves: i64| rules.hold(side, notional(price, leaves), leaves);
-            needed(leaves + part.quantity) - needed(leaves)
-        } else {
-            let released = due.min(self.in_hand);
-            self.in_hand -= released;
-            released
-        };
-        let paid = if due > released { due.min(self.ledger.row(account, quote_asset).free + released) } else { due };
-        // Short by rounding only.
-        assert!(paid >= value, "a buy pays for what it gets");
-        self.ledger.spend(account, quote_asset, released, paid);
-        if in_base {
-            self.ledger.receive(account, base_asset, base - fee);
-            self.ledger.take_fee(base_asset, fee);
-            return fee;
-        }
-        self.ledger.receive(account, base_asset, base);
-        self.ledger.take_fee(quote_asset, paid - value);
-        paid - value
-    }
-
-    /// Books an exchange's side, where the client's is checked.
-    #[inline]
-    fn settle_world(&mut self, market: u32, side: Side, part: Part, checked: bool) {
-        if checked {
-            let rules = &self.markets[market].rules;
-            let (value, base) = (rules.value(part.notional), rules.base_units(part.quantity));
-            let sign = if side == Side::Buy { 1 } else { -1 };
-            self.ledger.world(rules.base, sign * base);
-            self.ledger.world(rules.quote, -sign * value);
-        }
-    }
-
-    fn assert_conserved(&self, market: u32, checked: bool) {
-        if checked {
-            let rules = &self.markets[market].rules;
-            self.ledger.assert_conserved(rules.base);
-            self.ledger.assert_conserved(rules.quote);
+    /// Books the side of an exchange, or of an account that is not checked, against a client's that is.
+    fn settle_world(&mut self, side: Side, part: &Part, other: Moved) {
+        if other.checked {
+            let rules = &self.markets[part.market].rules;
+            let moved = Moved::new(side, rules.base_units(part.quantity), rules.value(part.worth));
+            moved.assert_balanced(other);
+            self.ledger.world(rules.base, moved.base);
+            self.ledger.world(rules.quote, moved.quote);
         }
     }
 
@@ -230,11 +216,11 @@ impl Engine {
     }
 
     /// Moves an amount from free to held, for an order's asset; a negative one, back.
-    #[inline]
+    #[inline(always)]
     fn move_hold(&mut self, slot: u32, amount: i128) {
         if amount != 0 {
-            let Node { account, .. } = self.orders.nodes[slot];
-            self.ledger.hold(account, self.held_asset(slot), amount);
+            let asset = self.held_asset(slot);
+            self.ledger.account_mut(self.orders.nodes[slot].account).hold(asset, amount);
         }
     }
 
@@ -249,12 +235,19 @@ impl Engine {
     }
 
     /// Holds what a new order needs. The caller knows that the account has it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hold_first(&mut self, slot: u32, amount: i128) {
-        self.move_hold(slot, amount);
-        if self.orders.terms(slot).order_type == OrderType::Market && self.orders.nodes[slot].side == Side::Buy {
+        let (node, terms) = self.orders.nodes.pair(slot);
+        if !self.ledger.account(node.account).checked {
+            return;
+        }
+        let rules = &self.markets[node.instrument].rules;
+        self.ledger.prepare(node.account, rules.base, rules.quote);
+        if terms.order_type == OrderType::Market && node.side == Side::Buy {
             self.in_hand = amount;
         }
+        let asset = if node.side == Side::Buy { rules.quote } else { rules.base };
+        self.ledger.account_mut(node.account).hold(asset, amount);
     }
 
     /// Takes in hand what a buy stop holds, which is about to trade at any price.
@@ -266,7 +259,7 @@ impl Engine {
     }
 
     /// Sets free what is in hand, once the order that it is for has ended.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release_in_hand(&mut self, slot: u32) {
         if self.in_hand != 0 && self.hold_now(slot).is_none() {
             let amount = std::mem::take(&mut self.in_hand);
@@ -318,5 +311,57 @@ impl Engine {
         let rules = &self.markets[instrument].rules;
         let receives = if side == Side::Buy { rules.base } else { rules.quote };
         self.ledger.account(account).checked && self.ledger.is_full(account, receives)
+    }
+}
+
+impl Account {
+    /// Moves the money of a buy. Returns what moved, and the fee.
+    #[inline(always)]
+    fn settle_buy(&mut self, node: &Node, rules: &Rules, part: &Part, fee: i128, in_hand: &mut i128) -> (Moved, i128) {
+        let (value, base) = (rules.value(part.worth), rules.base_units(part.quantity));
+        let in_base = rules.fee_in_base(Side::Buy);
+        let due = if in_base { value } else { value + fee };
+        let released = if node.price > 0 {
+            rules.freed(node.price, part.quantity, node.leaves)
+        } else {
+            let released = due.min(*in_hand);
+            *in_hand -= released;
+            released
+        };
+        let paid = if due > released { due.min(self.row(rules.quote).free + released) } else { due };
+        // Short by rounding only.
+        assert!(paid >= value, "a buy pays for what it gets");
+        self.spend(rules.quote, released, paid);
+        let (received, fee) = if in_base { (base - fee, fee) } else { (base, paid - value) };
+        self.receive(rules.base, received);
+        let (base, quote) = if in_base { (received + fee, -paid) } else { (received, fee - paid) };
+        (Moved { checked: true, base, quote }, fee)
+    }
+
+    /// Moves the money of a sell. Returns what moved, and the fee.
+    #[inline(always)]
+    fn settle_sell(&mut self, rules: &Rules, part: &Part, fee: i128) -> (Moved, i128) {
+        let (value, base) = (rules.value(part.worth), rules.base_units(part.quantity));
+        self.spend(rules.base, base, base);
+        self.receive(rules.quote, value - fee);
+        (Moved::new(Side::Sell, base, value), fee)
+    }
+}
+
+impl Moved {
+    const NOTHING: Self = Self { checked: false, base: 0, quote: 0 };
+
+    #[inline(always)]
+    const fn new(side: Side, base: i128, value: i128) -> Self {
+        match side {
+            Side::Buy => Self { checked: true, base, quote: -value },
+            Side::Sell => Self { checked: true, base: -base, quote: value },
+        }
+    }
+
+    #[inline(always)]
+    fn assert_balanced(self, other: Self) {
+        let balanced = self.base + other.base == 0 && self.quote + other.quote == 0;
+        assert!(balanced, "what one side gives the other gets");
     }
 }

@@ -157,7 +157,7 @@ impl Engine {
     pub fn order(&self, order_id: OrderId) -> Option<OrderView> {
         match self.orders.find_any(order_id.0)? {
             Found::Live(slot) => Some(view(&self.orders.live(slot))),
-            Found::Closed(place) => self.orders.closed(place).as_ref().map(view),
+            Found::Closed(place) => Some(view(&self.orders.closed(place))),
         }
     }
 

@@ -55,7 +55,9 @@ pub(super) struct Log {
     segment: Segment,
     rules: u32,
     epoch: u64,
-    /// The checksum that the next frame refers to.
+    /// The checksum of the last frame kept, which the next segment refers to.
+    last_crc: u32,
+    /// The checksum that the next frame refers to: of the last frame, or of the header of a segment without frames.
     chain: u32,
     /// The number of the last record kept.
     last_number: u64,
@@ -75,9 +77,9 @@ impl Log {
     pub(super) fn open(disk: Arc<dyn Disk>, recovered: Recovered, settings: &Settings) -> Result<Self, JournalError> {
         disk.make().map_err(|source| JournalError::Io { doing: "make", file: disk.path(""), source })?;
         cut(disk.as_ref(), &recovered)?;
-        let Recovered { last_number, last_stamp, epoch, chain, .. } = recovered;
+        let Recovered { last_number, last_stamp, epoch, last_crc, .. } = recovered;
         let epoch = epoch.unwrap_or(settings.new_epoch);
-        let header = Header { rules: settings.rules, epoch, first: last_number + 1, stamp: last_stamp, previous: chain };
+        let header = Header { rules: settings.rules, epoch, first: last_number + 1, stamp: last_stamp, previous: last_crc };
         let mut segments = Segments::new(disk, settings.durability, settings.segment_bytes);
         let (segment, chain) = segments.begin(&header, 0)?;
         Ok(Self {
@@ -85,6 +87,7 @@ impl Log {
             segment,
             rules: settings.rules,
             epoch,
+            last_crc,
             chain,
             last_number,
             last_stamp,
@@ -129,13 +132,14 @@ impl Log {
                 epoch: self.epoch,
                 first: self.last_number + 1,
                 stamp: self.last_stamp,
-                previous: self.chain,
+                previous: self.last_crc,
             };
             (self.segment, self.chain) = self.segments.begin(&header, length)?;
         }
-        self.chain = self.finish_frame()?;
+        let crc = self.finish_frame()?;
         self.segments.write(&mut self.segment, &self.frame)?;
         self.segments.sync(&mut self.segment)?;
+        (self.last_crc, self.chain) = (crc, crc);
         self.last_number += u64::from(self.count);
         self.last_stamp = self.frame_stamp;
         (self.count, self.executions_hash) = (0, 0);

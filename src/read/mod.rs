@@ -120,14 +120,14 @@ impl ReadModel {
     pub fn order(&self, account: AccountId, order_id: OrderId) -> Found {
         let state = self.read();
         match state.accounts.get(account.0 as usize).and_then(|account| account.order(order_id)) {
-            Some(order) => Found::Order(Box::new(order.clone())),
+            Some(order) => Found::Order(order.clone()),
             None if state.kept_from().is_some_and(|oldest| order_id < oldest) => Found::Gone,
             None => Found::Unknown,
         }
     }
 
     /// The orders of an account that a query asks for, newest first.
-    pub fn orders(&self, account: AccountId, query: &OrdersQuery) -> Vec<Order> {
+    pub fn orders(&self, account: AccountId, query: &OrdersQuery) -> Vec<Arc<Order>> {
         let state = self.read();
         state.accounts.get(account.0 as usize).map(|account| account.orders(query)).unwrap_or_default()
     }
@@ -163,7 +163,7 @@ impl ReadModel {
 }
 
 impl State {
-    fn put(&mut self, order: Order) {
+    fn put(&mut self, order: Arc<Order>) {
         self.last_order_id = self.last_order_id.max(order.order_id);
         let (account_id, order_id) = (order.account, order.order_id);
         let closed = order.status.is_terminal();

@@ -226,6 +226,11 @@ impl Subscriptions {
         }
     }
 
+    /// Whether anything is followed but the account's executions.
+    pub(super) fn follows_public(&self) -> bool {
+        self.all_quotes || !self.public.is_empty()
+    }
+
     /// Takes from the logs what there is for this connection, up to a limit.
     pub(super) fn fill(&mut self, state: &State, out: &mut VecDeque<Bytes>) -> Result<(), Lost> {
         if let Some(executions) = &mut self.executions {

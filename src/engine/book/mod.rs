@@ -175,7 +175,7 @@ impl Book {
     /// Takes up to `quantity` from the side opposite to `side`, at `limit` or better, oldest first; frees the slots of what
     /// is taken whole. Returns what is left of `quantity`. The book alone, without an engine around it.
     #[inline]
-    pub fn take<T: Copy>(
+    pub fn take<T: Copy + Default>(
         &mut self,
         nodes: &mut Nodes<T>,
         side: Side,

@@ -64,6 +64,7 @@ pub struct Node {
 
 impl Node {
     /// A client's order, linked nowhere yet.
+    #[inline(always)]
     pub const fn order(id: u64, account: u32, instrument: u32, side: Side, price: i64, leaves: i64) -> Self {
         Self {
             price,
@@ -112,27 +113,34 @@ impl<T> Default for Nodes<T> {
     }
 }
 
-impl<T: Copy> Nodes<T> {
+impl<T: Copy + Default> Nodes<T> {
     /// No nodes.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Keeps a node and returns its slot; `None` if there are 2^32 already.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, node: Node, beside: T) -> Option<u32> {
-        let slot = self.free;
+        let mut slot = self.free;
         if slot == NONE {
-            return self.slab.push(Pair { node, beside });
+            slot = self.grow()?;
         }
         let pair = &mut self.slab[slot];
         self.free = pair.node.next;
-        *pair = Pair { node, beside };
+        pair.node = node;
+        pair.beside = beside;
         Some(slot)
     }
 
+    /// Makes a free slot, linked to no other.
+    #[cold]
+    fn grow(&mut self) -> Option<u32> {
+        self.slab.push(Pair { node: Node::order(0, NONE, NONE, Side::Buy, 0, 0), beside: T::default() })
+    }
+
     /// Gives the slot of an unlinked node back.
-    #[inline]
+    #[inline(always)]
     pub fn free(&mut self, slot: u32) {
         self.slab[slot].node.next = self.free;
         self.free = slot;
@@ -140,6 +148,20 @@ impl<T: Copy> Nodes<T> {
 }
 
 impl<T> Nodes<T> {
+    /// A node and what lies beside it.
+    #[inline(always)]
+    pub fn pair(&self, slot: u32) -> (&Node, &T) {
+        let Pair { node, beside } = &self.slab[slot];
+        (node, beside)
+    }
+
+    /// A node and what lies beside it.
+    #[inline(always)]
+    pub fn pair_mut(&mut self, slot: u32) -> (&mut Node, &mut T) {
+        let Pair { node, beside } = &mut self.slab[slot];
+        (node, beside)
+    }
+
     /// What lies beside a node.
     #[inline(always)]
     pub fn beside(&self, slot: u32) -> &T {

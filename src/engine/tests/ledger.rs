@@ -49,7 +49,7 @@ fn a_better_price_sets_the_difference_free() {
         limit b sell 5 @ 90
         > b#1 accepted leaves 5
         balance b
-        > BTC 5+5
+        > BTC 5+5 USD 0+0
         limit a buy 8 @ 100
         > a#2 accepted leaves 8
         > a#2 partial_fill 5@90 taker leaves 3

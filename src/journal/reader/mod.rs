@@ -45,8 +45,8 @@ pub struct Recovered {
     pub torn: Option<Torn>,
     /// The last frame of the last segment, if it has one; what stands behind it is to be cut.
     pub(super) tail: Option<Tail>,
-    /// The checksum that the next segment refers to.
-    pub(super) chain: u32,
+    /// The checksum of the last frame, which the next segment refers to; 0 if there is none.
+    pub(super) last_crc: u32,
 }
 
 /// A last frame.
@@ -86,8 +86,8 @@ pub struct Reader {
     current: Option<Segment>,
     /// The rules of the current segment.
     rules: u32,
-    /// The checksum that the current segment refers to.
-    previous: u32,
+    /// The checksum that the next frame refers to.
+    chain: u32,
     /// The last frame read of the current segment, and where it is.
     last_frame: Option<(u64, FrameHeader)>,
     /// The first record asked for.
@@ -113,8 +113,8 @@ impl Reader {
         // The last segment may have nothing to tell; the one before it then says where the journal ends.
         let holds = segments.iter().rposition(|first| *first <= from).unwrap_or(0);
         let unread = segments.iter().skip(holds.min(segments.len().saturating_sub(2))).copied().collect();
-        let at = Recovered { last_number: 0, last_stamp: Nanos(0), epoch: None, torn: None, tail: None, chain: 0 };
-        Ok(Self { disk, segments: unread, current: None, rules: 0, previous: 0, last_frame: None, from, oldest, at })
+        let at = Recovered { last_number: 0, last_stamp: Nanos(0), epoch: None, torn: None, tail: None, last_crc: 0 };
+        Ok(Self { disk, segments: unread, current: None, rules: 0, chain: 0, last_frame: None, from, oldest, at })
     }
 
     /// Reads the journal in `disk` from the oldest record that is kept.
@@ -183,11 +183,11 @@ impl Reader {
         self.check_header(&header, first).map_err(|what| segment.damaged_at(0, what))?;
         self.segments.pop_front();
         self.current = Some(segment);
-        (self.rules, self.previous, self.last_frame) = (header.rules, header.previous, None);
+        (self.rules, self.chain, self.last_frame) = (header.rules, crc, None);
         self.at.last_number = first.saturating_sub(1);
         self.at.last_stamp = header.stamp;
         self.at.epoch = Some(header.epoch);
-        self.at.chain = crc;
+        self.at.last_crc = header.previous;
         Ok(true)
     }
 
@@ -202,7 +202,7 @@ impl Reader {
         if header.epoch != expected {
             return Err(Damage::Epoch { found: header.epoch, expected });
         }
-        let follows = header.previous == self.at.chain && header.stamp == self.at.last_stamp;
+        let follows = header.previous == self.at.last_crc && header.stamp == self.at.last_stamp;
         if follows { Ok(()) } else { Err(Damage::Chain) }
     }
 
@@ -230,14 +230,9 @@ impl Reader {
             Found::Rest { frames_follow: false, bytes, .. } if is_last => self.tear(segment, bytes),
             Found::Rest { what, .. } => return Err(segment.damaged(what)),
         }
-        match self.last_frame.filter(|_| is_last) {
-            Some((offset, header)) => {
-                let frame = segment.frame(offset, &header)?.to_vec();
-                self.at.tail = Some(Tail { name: segment.name.clone(), offset, frame });
-            }
-            // The next segment takes the place of one without frames.
-            None if is_last => self.at.chain = self.previous,
-            None => {}
+        if let Some((offset, header)) = self.last_frame.filter(|_| is_last) {
+            let frame = segment.frame(offset, &header)?.to_vec();
+            self.at.tail = Some(Tail { name: segment.name.clone(), offset, frame });
         }
         Ok(None)
     }
@@ -255,14 +250,14 @@ impl Reader {
         if header.first != expected {
             return Err(segment.damaged(Damage::Number { found: header.first, expected }));
         }
-        if header.previous != self.at.chain {
+        if header.previous != self.chain {
             return Err(segment.damaged(Damage::Chain));
         }
         let payload = segment.frame(offset, header)?.get(FrameHeader::SIZE..).unwrap_or_default();
         let last_stamp = decode(payload, header, self.at.last_stamp, records).map_err(|what| segment.damaged(what))?;
         segment.offset += (FrameHeader::SIZE + header.length as usize) as u64;
         self.last_frame = Some((offset, *header));
-        self.at.chain = crc;
+        (self.chain, self.at.last_crc) = (crc, crc);
         self.at.last_stamp = last_stamp;
         self.at.last_number += u64::from(header.count);
         let whole = header.first >= self.from;

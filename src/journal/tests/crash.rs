@@ -107,7 +107,9 @@ fn run(seed: u64) {
 
 #[test]
 fn what_was_released_is_recovered_whatever_ends_the_process() {
-    for seed in 0..400 {
+    // A longer run, when asked for one.
+    let seeds = std::env::var("OPENOUTCRY_SEEDS").map_or(40, |seeds| seeds.parse().unwrap());
+    for seed in 0..seeds {
         run(seed);
     }
 }
