@@ -148,7 +148,7 @@ async fn a_body_that_is_too_large_is_413_and_the_answer_can_be_read() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_408_and_one_that_breaks_off_does_no_harm() {
-    let venue = Venue::spawn("[server]\nrequest_timeout = \"300ms\"").await;
+    let venue = Venue::spawn("[server]\nrequest_timeout = \"1s\"").await;
     let headers = "Content-Type: application/json\r\nContent-Length: 100\r\n";
     let half = request("POST /orders", headers, br#"{"symbol":"#);
     let answer = exchange(venue.addr, &half).await;

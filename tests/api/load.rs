@@ -73,7 +73,7 @@ async fn a_full_queue_answers_503_and_executes_everything_that_it_took() {
 
 #[tokio::test]
 async fn a_client_order_id_that_found_the_queue_full_is_free_again_and_a_known_one_is_answered() {
-    let venue = Venue::spawn("[queue]\norders_capacity = 1\n[execution]\ndelay = \"100ms\"").await;
+    let venue = Venue::spawn("[queue]\norders_capacity = 1\n[execution]\ndelay = \"500ms\"").await;
     let order = |id: &str| with(limit("buy", "1", "41000"), json!({ "client_order_id": id }));
     venue.placed(&order("known")).await;
     let post = |id: &str| venue.request(Method::POST, "/orders").header("Prefer", "respond-async").json(&order(id));
@@ -110,7 +110,7 @@ async fn where_a_full_queue_is_waited_for_nothing_is_refused_in_time() {
     assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
     assert_eq!(counts(&venue.get("/queue").await.body, "orders"), [30, 30, 0, 0]);
 
-    let hasty = format!("[queue]\norders_capacity = 1\n{waiting} = \"20ms\"\n[execution]\ndelay = \"200ms\"");
+    let hasty = format!("[queue]\norders_capacity = 1\n{waiting} = \"20ms\"\n[execution]\ndelay = \"1s\"");
     let venue = Venue::spawn(&hasty).await;
     let answers = join_all((0..3).map(|_| venue.place(&order))).await;
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 201).collect();
@@ -120,7 +120,7 @@ async fn where_a_full_queue_is_waited_for_nothing_is_refused_in_time() {
 
 #[tokio::test]
 async fn market_first_lets_market_orders_overtake_but_not_those_of_their_own_socket() {
-    let venue = Venue::spawn("[queue]\ndiscipline = \"market_first\"\n[execution]\ndelay = \"100ms\"").await;
+    let venue = Venue::spawn("[queue]\ndiscipline = \"market_first\"\n[execution]\ndelay = \"400ms\"").await;
     let mut stream = venue.stream("").await;
     let (mut one, mut other) = (venue.stream("?channels=status").await, venue.stream("?channels=status").await);
     let place =

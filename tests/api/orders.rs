@@ -232,7 +232,7 @@ async fn respond_async_is_answered_when_queued_and_says_where_to_ask() {
 
 #[tokio::test]
 async fn an_order_in_flight_is_a_conflict_to_ask_for_and_is_waited_for_by_its_repeat() {
-    let venue = Venue::spawn("[execution]\ndelay = \"200ms\"").await;
+    let venue = Venue::spawn("[execution]\ndelay = \"1s\"").await;
     let request = with(market("buy", "1"), json!({ "client_order_id": "slow" }));
     let queued = venue.request(Method::POST, "/orders").header("Prefer", "respond-async").json(&request);
     assert_eq!(Answer::of(queued).await.status, 202);

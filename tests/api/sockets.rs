@@ -252,7 +252,7 @@ async fn until_sockets(venue: &Venue, count: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_reads_nothing_is_closed_4008_and_a_fast_one_notices_nothing() {
-    let venue = Venue::spawn("[stream]\nstall_timeout = \"300ms\"").await;
+    let venue = Venue::spawn("[stream]\nstall_timeout = \"1s\"").await;
     let slow = handshake(venue.addr, Some(4096), "").await;
     let mut fast = venue.stream("").await;
     until_sockets(&venue, 2).await;
