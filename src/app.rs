@@ -28,8 +28,11 @@ use crate::venue::{Running, Venue, system_clock};
 use market::Market;
 use tasks::Tasks;
 
+/// How long open requests may take to be answered after a task has failed.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// A venue that is bound to its address and about to serve.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "a running venue has nothing to show")]
 pub struct App {
     listener: TcpListener,
     addr: SocketAddr,
@@ -63,6 +66,7 @@ impl App {
             board: market.board.clone(),
             metrics: Metrics::new(venue.intake),
             now: system_clock,
+            journal_failed: venue.journal_failed,
             epoch: venue.epoch,
             request_timeout: config.server.request_timeout,
             stream: StreamLimits { lag_limit: config.stream.lag_limit as u64, stall_timeout: config.stream.stall_timeout },
@@ -85,10 +89,13 @@ impl App {
     ///
     /// If a task ends before it should, or the shutdown takes longer than its grace.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, addr, state, venue, market, shutdown_grace } = self;
+        let Self { listener, addr, state, mut venue, market, shutdown_grace } = self;
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let mut tasks = Tasks::default();
+        let journaled = venue.journal_ended().map(|ended| {
+            tasks.spawn_fallible("journal", async { Ok(ended.wait().await?) });
+        });
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         let router = api::router(state.clone());
@@ -96,7 +103,15 @@ impl App {
         tracing::info!(%addr, "listening");
 
         tokio::select! {
-            ended = tasks.ended() => return Err(ended),
+            ended = tasks.ended() => {
+                // Nothing is taken in any more; who waits is still told so.
+                state.draining.store(true, Relaxed);
+                state.closing.cancel();
+                stop.cancel();
+                connections.close();
+                drop(tokio::time::timeout(LAST_ANSWERS, connections.wait()).await);
+                return Err(ended);
+            }
             () = shutdown => tracing::info!("shutting down"),
         }
         let deadline = Instant::now() + shutdown_grace;
@@ -104,6 +119,9 @@ impl App {
             state.draining.store(true, Relaxed);
             drain.cancel();
             tasks.wait_for("executor").await?;
+            if journaled.is_some() {
+                tasks.wait_for("journal").await?;
+            }
             state.closing.cancel();
             state.sockets.close();
             state.sockets.wait().await;

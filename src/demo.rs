@@ -4,7 +4,7 @@
 //! an instrument where nothing rests, and is refused. What is printed comes out of the venue: its quotes, its queue's
 //! counters, its orders.
 
-use std::{fmt::Write, time::Duration};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,7 @@ pub async fn run() -> anyhow::Result<String> {
 }
 
 /// A strategy: sends its orders one after the other, each when the one before is answered.
-async fn trade(venue: &Venue, place: Place) -> anyhow::Result<Vec<Order>> {
+async fn trade(venue: &Venue, place: Place) -> anyhow::Result<Vec<Arc<Order>>> {
     let mut orders = Vec::new();
     for _ in 0..ORDERS {
         let instrument = venue.read.instrument(&place.symbol).map(|instrument| instrument.id);
@@ -119,7 +119,7 @@ async fn quotes(venue: &Venue, rows: impl Fn() -> Vec<Row>) -> anyhow::Result<Ro
     tokio::time::timeout(QUOTES_TIMEOUT, quoted).await.context("the exchanges do not quote")?
 }
 
-fn summary<'a>(venue: &Venue, row: &Row, orders: impl Iterator<Item = &'a Order> + Clone) -> anyhow::Result<String> {
+fn summary<'a>(venue: &Venue, row: &Row, orders: impl Iterator<Item = &'a Arc<Order>> + Clone) -> anyhow::Result<String> {
     let or_any = |size: Option<Decimal>| size.map_or_else(|| "any".to_owned(), |size| size.to_string());
     let or_none = |price: Option<Decimal>| price.map_or_else(|| "none".to_owned(), |price| price.to_string());
     let mut text = String::new();

@@ -4,12 +4,17 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use mimalloc::MiMalloc;
 use openoutcry::{
     app::App,
     config::{Config, ConfigError},
     demo, health, tail, telemetry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Requests and executions are many small allocations, made by one thread and freed by another: what it is good at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The exit code for a configuration that cannot be used (`EX_USAGE` of sysexits.h).
 const BAD_CONFIGURATION: u8 = 64;
@@ -117,8 +122,12 @@ fn configuration(options: &Options) -> Result<Config, ConfigError> {
 }
 
 fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if workers > 0 {
+    let mut builder = match workers {
+        // One worker need not look out for others.
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if workers > 1 {
         builder.worker_threads(workers);
     }
     builder.enable_all().build().context("cannot start the runtime")

@@ -6,23 +6,29 @@
 //!                                                          └─► replies
 //! ```
 
+mod genesis;
+mod recovery;
+
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, OnFull as ConfigOnFull};
-use crate::domain::{AccountName, Command, ExchangeName, Instrument, InstrumentId, Nanos, Quote, Sources};
-use crate::engine::{Engine, Limits};
-use crate::executor::{Executor, Parts, Release};
-use crate::journal::Memory;
+use crate::config::{self, Config, JournalMode};
+use crate::domain::Nanos;
+use crate::engine::{Engine, Limits, RULES};
+use crate::executor::{Effects, Executor, Parts, Release};
+use crate::journal::{self, Durability, Ended, Journal, Memory, SEGMENT_BYTES, Settings, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
 use crate::read::ReadModel;
 use crate::stream::Hub;
+use recovery::{Kept, Shown, recover};
+
+pub use genesis::static_quotes;
 
 /// A handle on a venue. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,83 +41,92 @@ pub struct Venue {
     pub read: Arc<ReadModel>,
     /// What can be followed.
     pub hub: Arc<Hub>,
+    /// Set once the journal keeps nothing any more: nothing may be taken in.
+    pub journal_failed: Arc<AtomicBool>,
     /// A random id made with the venue's data.
     pub epoch: String,
 }
 
 /// The part of a venue that runs: one task drives it.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "a journal has nothing to show")]
 pub struct Running {
     executor: Executor,
     outlet: Outlet,
+    journal: Box<dyn Journal<Effects>>,
+    journal_ended: Option<Ended>,
 }
 
 impl Running {
+    /// How the journal's thread ends, if it has one: well, after the executor has.
+    pub fn journal_ended(&mut self) -> Option<Ended> {
+        self.journal_ended.take()
+    }
+
     /// Executes until `drain` is canceled and the queue is empty.
     pub async fn run(self, drain: CancellationToken) {
-        self.executor.run(self.outlet, drain).await;
+        self.executor.run(self.outlet, self.journal, drain).await;
     }
 }
 
 impl Venue {
-    /// Opens a venue as configured: its instruments, accounts and reference prices are its first commands.
+    /// Opens a venue as configured, as it was when it last stopped.
     ///
     /// # Errors
     ///
-    /// If the configuration has an instrument that cannot be traded; loading it checks that.
+    /// If the data directory cannot be used, or the configuration does not go with what was traded before.
     pub fn open(config: &Config, now: fn() -> Nanos) -> anyhow::Result<(Self, Running)> {
-        let instruments = config.instruments.iter().zip(0..).map(|(instrument, id)| {
-            let spec = instrument.spec();
-            let symbol = spec.symbol;
-            Instrument::new(InstrumentId(id), spec).with_context(|| format!("instrument {symbol}"))
-        });
-        let instruments: Arc<[Instrument]> = instruments.collect::<anyhow::Result<_>>()?;
-        let accounts: Arc<[AccountName]> = config.accounts.iter().map(|account| account.name).collect();
-
         let (intake, outlet) = queue::queue(queue_settings(config));
         let admission = Admission::default();
-        let read = Arc::new(ReadModel::new(instruments.clone(), accounts.clone()));
-        let hub = Arc::new(Hub::new(accounts.len(), instruments.len(), config.stream.ring as u64));
-        let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone() };
-        let parts = Parts {
-            engine: Engine::new(Limits::default()),
-            journal: Box::new(Memory::new(move |effects| release.release(effects))),
-            admission: admission.clone(),
-            read: read.clone(),
-            clock: Arc::new(now),
-            delay: config.execution.delay,
+        let engine = Engine::new(Limits::default());
+        let parts = Parts { engine, admission: admission.clone(), clock: Arc::new(now), delay: config.execution.delay };
+        let mut executor = Executor::new(parts);
+        let hub = Hub::new(config.stream.ring as u64);
+        let mut shown = Shown { read: ReadModel::default(), hub, admission: admission.clone() };
+
+        let kept = match durability(config.journal.mode) {
+            None => None,
+            Some(durability) => Some((recover(&config.server.data_dir, &mut executor, &mut shown)?, durability)),
         };
-        let executor = Executor::new(parts, genesis(config, &instruments)?);
-        let epoch = format!("{:016x}", RandomState::new().build_hasher().finish());
-        Ok((Self { intake, admission, read, hub, epoch }, Running { executor, outlet }))
+        let commands = genesis::difference(config, executor.engine())?;
+        let (records, effects) = executor.configure(commands);
+        shown.define(&executor);
+
+        let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
+        let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone() };
+        let (mut journal, journal_failed, journal_ended, epoch) = start_journal(kept, release)?;
+        if !records.is_empty() {
+            journal.append(records, effects.executions_hash, effects);
+        }
+        let epoch = format!("{epoch:016x}");
+        let venue = Self { intake, admission, read, hub, journal_failed, epoch };
+        Ok((venue, Running { executor, outlet, journal, journal_ended }))
     }
 }
 
-/// The configuration as commands: what the engine depends on is an input like any other.
-fn genesis(config: &Config, instruments: &[Instrument]) -> anyhow::Result<Vec<Command>> {
-    let define = instruments.iter().map(|instrument| Command::DefineInstrument(Box::new(instrument.spec.clone())));
-    let open = config.accounts.iter().map(|account| Command::OpenAccount(Box::new(account.spec())));
-    let quotes = static_quotes(instruments)?.into_iter().map(Command::Quote);
-    Ok(define.chain(open).chain(quotes).collect())
+type StartedJournal = (Box<dyn Journal<Effects>>, Arc<AtomicBool>, Option<Ended>, u64);
+
+fn start_journal(kept: Option<(Kept, Durability)>, release: Release) -> anyhow::Result<StartedJournal> {
+    let random = RandomState::new().build_hasher().finish();
+    let Some((Kept { lock, disk, recovered }, durability)) = kept else {
+        let journal = Memory::new(move |effects| release.release(effects));
+        return Ok((Box::new(journal), Arc::default(), None, random));
+    };
+    let settings = Settings { durability, segment_bytes: SEGMENT_BYTES, rules: RULES, new_epoch: random };
+    let started = journal::start(disk, recovered, &settings, move |effects| {
+        // The directory is held for as long as anything may still be written to it.
+        let _held = &lock;
+        release.release(effects);
+    });
+    let Started { journal, health, ended, epoch } = started.context("cannot write the journal")?;
+    Ok((Box::new(journal), health.flag(), Some(ended), epoch))
 }
 
-/// Each reference price as what it is: a quote without size of the exchange named `static`.
-///
-/// # Errors
-///
-/// None that can happen: the name is one.
-pub fn static_quotes(instruments: &[Instrument]) -> anyhow::Result<Vec<Quote>> {
-    let exchange = ExchangeName::parse(Sources::STATIC)?;
-    let quoted = instruments.iter().filter(|instrument| instrument.spec.sources.contains(Sources::STATIC));
-    let quotes = quoted.filter(|instrument| instrument.spec.reference_price.is_some()).map(|instrument| Quote {
-        exchange,
-        instrument: instrument.id,
-        bid: instrument.spec.reference_price,
-        bid_size: None,
-        ask: instrument.spec.reference_price,
-        ask_size: None,
-    });
-    Ok(quotes.collect())
+fn durability(mode: JournalMode) -> Option<Durability> {
+    match mode {
+        JournalMode::Fsync => Some(Durability::Fsync),
+        JournalMode::Os => Some(Durability::Os),
+        JournalMode::None => None,
+    }
 }
 
 fn queue_settings(config: &Config) -> queue::Settings {
@@ -120,12 +135,12 @@ fn queue_settings(config: &Config) -> queue::Settings {
         orders_capacity: queue.orders_capacity,
         cancels_capacity: queue.cancels_capacity,
         discipline: match queue.discipline {
-            crate::config::Discipline::Fifo => Discipline::Fifo,
-            crate::config::Discipline::MarketFirst => Discipline::MarketFirst,
+            config::Discipline::Fifo => Discipline::Fifo,
+            config::Discipline::MarketFirst => Discipline::MarketFirst,
         },
         on_full: match queue.on_full {
-            ConfigOnFull::Reject => OnFull::Reject,
-            ConfigOnFull::Wait => OnFull::Wait(queue.enqueue_timeout),
+            config::OnFull::Reject => OnFull::Reject,
+            config::OnFull::Wait => OnFull::Wait(queue.enqueue_timeout),
         },
     }
 }

@@ -353,7 +353,7 @@ pub(super) struct OrderView {
 }
 
 impl OrderView {
-    pub(super) fn new(order: Order, account: AccountName) -> Self {
+    pub(super) fn new(order: &Order, account: AccountName) -> Self {
         Self {
             order_id: order.order_id,
             client_order_id: order.client_order_id,
@@ -371,7 +371,7 @@ impl OrderView {
             leaves_qty: order.leaves_qty,
             avg_price: order.avg_price,
             code: order.code,
-            reason: order.reason,
+            reason: order.reason.clone(),
             created_at: order.created_at,
             updated_at: order.updated_at,
         }

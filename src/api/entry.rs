@@ -3,6 +3,8 @@
 //! Submitting asks the admission table, then the queue. Whatever came of an order, the client learns it from here: the
 //! order, or a problem that says whether it was accepted.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
@@ -31,8 +33,8 @@ pub(super) enum Done {
 /// A submitted request.
 #[derive(Debug)]
 pub(super) enum Pending {
-    /// It waits for the executor.
-    Queued(oneshot::Receiver<Answer>),
+    /// It waits for the executor; a new order may have a client id to ask for it with.
+    Queued(oneshot::Receiver<Answer>, Option<ClientOrderId>),
     /// It repeats a request whose order is known.
     Known(AccountId, OrderId),
     /// It repeats a request that is on its way.
@@ -45,8 +47,8 @@ pub(super) enum Pending {
 ///
 /// A problem, if nothing was queued and no earlier request answers for it.
 pub(super) async fn place(state: &State, place: Place, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
-    let account = place.account;
-    let reservation = match place.client_order_id {
+    let (account, client_order_id) = (place.account, place.client_order_id);
+    let reservation = match client_order_id {
         None => None,
         Some(id) => match state.admission.reserve(account, id, Fingerprint::of(&place)) {
             Verdict::New(reservation) => Some(reservation),
@@ -58,11 +60,11 @@ pub(super) async fn place(state: &State, place: Place, connection: Option<Connec
             }
         },
     };
-    let queued = send(state, Action::Place(place), connection).await?;
+    let answer = queue(state, Action::Place(place), connection).await?;
     if let Some(reservation) = reservation {
         reservation.queued();
     }
-    Ok(queued)
+    Ok(Pending::Queued(answer, client_order_id))
 }
 
 /// Submits a cancel.
@@ -134,8 +136,19 @@ pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Proble
 }
 
 async fn send(state: &State, action: Action, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
+    queue(state, action, connection).await.map(|answer| Pending::Queued(answer, None))
+}
+
+async fn queue(
+    state: &State,
+    action: Action,
+    connection: Option<ConnectionId>,
+) -> Result<oneshot::Receiver<Answer>, Problem> {
+    if state.journal_failed.load(Relaxed) {
+        return Err(Problem::journal_failed());
+    }
     let sent = state.intake.send(action, connection).await;
-    sent.map(Pending::Queued).map_err(|refusal| Problem::not_queued(refusal, state.intake.retry_after()))
+    sent.map_err(|refusal| Problem::not_queued(refusal, state.intake.retry_after()))
 }
 
 /// Refuses a client id that no order ever had, without troubling the queue.
@@ -162,24 +175,24 @@ pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) 
                 _ => Err(Problem::in_flight()),
             }
         }
-        Pending::Queued(answer) => match tokio::time::timeout(state.request_timeout, answer).await {
+        Pending::Queued(answer, client_order_id) => match tokio::time::timeout(state.request_timeout, answer).await {
             Ok(Ok(answer)) => done(state, account, answer),
             Ok(Err(_)) => {
-                tracing::error!("the executor dropped a request");
-                Err(Problem::internal())
+                // What cannot be kept is answered by nobody; whether it reached the disk is not known.
+                Err(Problem::journal_failed().with_outcome(RequestOutcome::Unknown))
             }
-            Err(_) => Err(Problem::timeout()),
+            Err(_) => Err(Problem::timeout(client_order_id)),
         },
     }
 }
 
 fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Problem> {
     match answer {
-        Answer::Placed(order) if order.status == Status::Rejected => Err(refused(state, order)),
-        Answer::Placed(order) => Ok(Done::Placed(state.view(order))),
-        Answer::Canceled(order) => Ok(Done::Canceled(state.view(order))),
+        Answer::Placed(order) if order.status == Status::Rejected => Err(refused(state, &order)),
+        Answer::Placed(order) => Ok(Done::Placed(state.view(&order))),
+        Answer::Canceled(order) => Ok(Done::Canceled(state.view(&order))),
         Answer::CanceledAll(count) => Ok(Done::CanceledAll(count)),
-        Answer::Replaced(order, priority) => Ok(Done::Replaced(state.view(order), priority)),
+        Answer::Replaced(order, priority) => Ok(Done::Replaced(state.view(&order), priority)),
         Answer::TooLate(report) => {
             let code = report.code.map_or("not_cancelable", |code| code.as_str());
             let detail = report.reason.clone().unwrap_or_default();
@@ -187,10 +200,10 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
             let status = if ended { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
             // The order as it is, not as it was told of: a refused request does not touch it.
             let order = match state.read.order(account, report.order.order_id) {
-                Found::Order(order) => *order,
+                Found::Order(order) => order,
                 Found::Gone | Found::Unknown => report.order,
             };
-            Err(too_late(state, status, code, detail, order))
+            Err(too_late(state, status, code, detail, &order))
         }
         Answer::NotFound => Err(Problem::unknown_order()),
         Answer::Done => Ok(Done::Applied),
@@ -202,7 +215,7 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
 }
 
 /// The problem for an order that ended before its cancel or replace, or whose new terms were refused.
-fn too_late(state: &State, status: StatusCode, code: &'static str, detail: String, order: Order) -> Problem {
+fn too_late(state: &State, status: StatusCode, code: &'static str, detail: String, order: &Order) -> Problem {
     Problem::new(status, code, detail).with_order(state.view(order))
 }
 
@@ -217,13 +230,13 @@ pub(super) fn ended(state: &State, account: AccountId, target: Target, problem: 
     }
     match order_id.map(|order_id| state.read.order(account, order_id)) {
         Some(Found::Order(order)) if order.status.is_terminal() => {
-            too_late(state, StatusCode::CONFLICT, "not_cancelable", "The order has ended".to_owned(), *order)
+            too_late(state, StatusCode::CONFLICT, "not_cancelable", "The order has ended".to_owned(), &order)
         }
         _ => problem,
     }
 }
 
-fn refused(state: &State, order: Order) -> Problem {
+fn refused(state: &State, order: &Order) -> Problem {
     let code = order.code.map_or("rejected", |code| code.as_str());
     let detail = order.reason.clone().unwrap_or_default();
     Problem::refused(code, detail).with_order(state.view(order))
@@ -231,8 +244,8 @@ fn refused(state: &State, order: Order) -> Problem {
 
 fn replay(state: &State, account: AccountId, order_id: OrderId) -> Result<Done, Problem> {
     match state.read.order(account, order_id) {
-        Found::Order(order) if order.status == Status::Rejected => Err(refused(state, *order).replayed()),
-        Found::Order(order) => Ok(Done::Replayed(state.view(*order))),
+        Found::Order(order) if order.status == Status::Rejected => Err(refused(state, &order).replayed()),
+        Found::Order(order) => Ok(Done::Replayed(state.view(&order))),
         Found::Gone | Found::Unknown => {
             let detail = format!("Order {order_id} of this client_order_id has ended, and is not kept any more");
             Err(Problem::new(StatusCode::GONE, "gap", detail).with_outcome(RequestOutcome::Accepted))

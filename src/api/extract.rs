@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Query, Request, rejection::QueryRejection},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
@@ -26,7 +26,7 @@ const BODY_DRAINED_MAX: usize = 4 * 1024 * 1024;
 pub(super) struct JsonBody<const MAX: usize = BODY_MAX>(Bytes);
 
 impl<const MAX: usize> JsonBody<MAX> {
-    /// Parses the body.
+    /// Parses the body, an object.
     ///
     /// # Errors
     ///
@@ -34,10 +34,27 @@ impl<const MAX: usize> JsonBody<MAX> {
     pub(super) fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         parse(&self.0)
     }
+
+    /// Parses the body, an array.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonBody::parse`].
+    pub(super) fn parse_array<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<Vec<T>, Problem> {
+        parse_any(&self.0)
+    }
 }
 
-/// Parses JSON into a request.
+/// Parses a JSON object into a request.
 pub(super) fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
+    // An array of the fields' values, which serde takes for a struct too, names none of them.
+    if json.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::bad_request("invalid_request", "invalid type: array, expected an object"));
+    }
+    parse_any(json)
+}
+
+fn parse_any<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(json).map_err(|error| {
         let code = if error.is_data() { "invalid_request" } else { "invalid_json" };
         Problem::bad_request(code, error.to_string())
@@ -100,6 +117,20 @@ impl<T: DeserializeOwned + Send> FromRequestParts<State> for QueryOf<T> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         let rejected = |rejection: QueryRejection| Problem::bad_request("invalid_query", rejection.body_text());
         query.map(|Query(query)| Self(query)).map_err(rejected)
+    }
+}
+
+/// The parameter in a path.
+#[derive(Debug)]
+pub(super) struct PathOf(pub(super) String);
+
+impl FromRequestParts<State> for PathOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        // What is percent-encoded in it is no text, so that it names nothing.
+        path.map(|Path(text)| Self(text)).map_err(|_| Problem::not_found_at(parts.uri.path()))
     }
 }
 

@@ -1,17 +1,13 @@
 //! The calls that show the market: instruments, books, trades, quotes; and the one that moves a book by hand.
 
-use axum::{
-    Json,
-    extract::{Path, State as Shared},
-    response::Response,
-};
+use axum::{Json, extract::State as Shared, response::Response};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Caller, Problem, State,
     dto::{BookView, InstrumentView, QuoteRequest, TradeView},
     entry,
-    extract::{self, JsonBody, QueryOf},
+    extract::{self, JsonBody, PathOf, QueryOf},
     orders::respond,
 };
 use crate::domain::{Decimal, ExchangeName, Nanos, Symbol};
@@ -31,7 +27,7 @@ pub(super) async fn instruments(Shared(state): Shared<State>) -> Json<Vec<Instru
 /// `GET /instruments/{symbol}`
 pub(super) async fn instrument(
     Shared(state): Shared<State>,
-    Path(symbol): Path<String>,
+    PathOf(symbol): PathOf,
 ) -> Result<Json<InstrumentView>, Problem> {
     extract::instrument(&state, &symbol).map(|instrument| Json(instrument.into()))
 }
@@ -46,7 +42,7 @@ pub(super) struct DepthQuery {
 /// `GET /book/{symbol}`
 pub(super) async fn book(
     Shared(state): Shared<State>,
-    Path(symbol): Path<String>,
+    PathOf(symbol): PathOf,
     QueryOf(query): QueryOf<DepthQuery>,
 ) -> Result<Json<BookView>, Problem> {
     let instrument = extract::instrument(&state, &symbol)?;
@@ -64,7 +60,7 @@ pub(super) struct TradesQuery {
 /// `GET /trades/{symbol}`, newest first.
 pub(super) async fn trades(
     Shared(state): Shared<State>,
-    Path(symbol): Path<String>,
+    PathOf(symbol): PathOf,
     QueryOf(query): QueryOf<TradesQuery>,
 ) -> Result<Json<Vec<TradeView>>, Problem> {
     let instrument = extract::instrument(&state, &symbol)?;

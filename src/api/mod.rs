@@ -9,6 +9,7 @@
 mod account;
 mod dto;
 mod entry;
+mod events;
 mod extract;
 mod market;
 mod orders;
@@ -72,6 +73,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Where the time comes from.
     pub now: fn() -> Nanos,
+    /// Set once the venue can keep nothing any more.
+    pub journal_failed: Arc<AtomicBool>,
     /// A random id made with the venue's data: sequences of another epoch mean nothing here.
     pub epoch: String,
     /// How long a body may take to arrive, and an answer to come.
@@ -103,7 +106,7 @@ impl State {
     }
 
     /// An order as answers show it.
-    fn view(&self, order: Order) -> OrderView {
+    fn view(&self, order: &Order) -> OrderView {
         let account = self.read.account_name(order.account).copied();
         OrderView::new(order, account.expect("an order's account was configured before it could place one"))
     }
@@ -138,6 +141,7 @@ pub fn router(state: State) -> Router {
         .route("/orders/{order_id}", get(orders::get).delete(orders::cancel).patch(orders::replace))
         .route("/orders/by-client-id/{client_order_id}", by_client_id)
         .route("/executions", get(account::executions))
+        .route("/executions/stream", get(events::executions))
         .route("/account", get(account::account))
         .route("/instruments", get(market::instruments))
         .route("/instruments/{symbol}", get(market::instrument))
@@ -156,7 +160,7 @@ pub fn router(state: State) -> Router {
 }
 
 async fn not_found(request: Request) -> Problem {
-    Problem::not_found("not_found", format!("There is nothing at {:.64}", request.uri().path()))
+    Problem::not_found_at(request.uri().path())
 }
 
 async fn method_not_allowed(request: Request) -> Problem {

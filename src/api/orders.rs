@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State as Shared},
+    extract::State as Shared,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -13,10 +13,10 @@ use super::{
     Caller, Problem, State,
     dto::{CancelAfterRequest, OrderView, PlaceRequest, ReplaceRequest},
     entry::{self, Done, Pending},
-    extract::{self, BATCH_BODY_MAX, JsonBody, QueryOf},
+    extract::{self, BATCH_BODY_MAX, JsonBody, PathOf, QueryOf},
     problem::{FieldError, RequestOutcome},
 };
-use crate::domain::{AccountId, CancelAll, ClientOrderId, OrderId, Priority, Side};
+use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Priority, Side};
 use crate::queue::{Known, Target};
 use crate::read::{Found, OrdersQuery, StatusFilter};
 
@@ -48,7 +48,7 @@ pub(super) async fn place(
     };
     match entry::place(&state, place, None).await? {
         pending @ Pending::Known(..) => entry::finish(&state, account, pending).await.map(respond),
-        Pending::Queued(_) | Pending::InFlight(..) => Ok(queued(id)),
+        Pending::Queued(..) | Pending::InFlight(..) => Ok(queued(id)),
     }
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn place_batch(
     Caller(account): Caller,
     body: JsonBody<BATCH_BODY_MAX>,
 ) -> Result<Response, Problem> {
-    let requests: Vec<&RawValue> = body.parse()?;
+    let requests: Vec<&RawValue> = body.parse_array()?;
     if requests.is_empty() || requests.len() > BATCH_MAX {
         return Err(Problem::bad_request("batch_size", format!("A batch has 1 to {BATCH_MAX} orders")));
     }
@@ -146,14 +146,9 @@ pub(super) async fn validate(
 ) -> Result<Response, Problem> {
     let place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
     let instrument = place.instrument.and_then(|id| state.read.instruments().get(id.0 as usize));
-    let Some(instrument) = instrument else {
-        return Err(Problem::refused("unknown_symbol", format!("Unknown symbol: {}", place.symbol)));
-    };
-    if instrument.quantity(place.quantity).is_none() {
-        return Err(Problem::refused("lot_size", "The quantity is not a multiple of the lot size"));
-    }
-    if [place.price, place.trigger_price].into_iter().flatten().any(|price| instrument.price(price).is_none()) {
-        return Err(Problem::refused("tick_size", "A price is not a multiple of the tick size"));
+    let refusal = instrument.map_or(Some(Code::UnknownSymbol), |instrument| instrument.refusal(&place));
+    if let Some(code) = refusal {
+        return Err(Problem::refused(code.as_str(), place.refusal_reason(code)));
     }
     Ok(Json(serde_json::json!({ "valid": true })).into_response())
 }
@@ -162,7 +157,7 @@ pub(super) async fn validate(
 pub(super) async fn get(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(order_id): Path<String>,
+    PathOf(order_id): PathOf,
 ) -> Result<Json<OrderView>, Problem> {
     found(&state, state.read.order(account, extract::order_id(&order_id)?))
 }
@@ -171,7 +166,7 @@ pub(super) async fn get(
 pub(super) async fn get_by_client_id(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    PathOf(id): PathOf,
 ) -> Result<Json<OrderView>, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
     match state.admission.find(account, id) {
@@ -183,7 +178,7 @@ pub(super) async fn get_by_client_id(
 
 fn found(state: &State, found: Found) -> Result<Json<OrderView>, Problem> {
     match found {
-        Found::Order(order) => Ok(Json(state.view(*order))),
+        Found::Order(order) => Ok(Json(state.view(&order))),
         Found::Gone => {
             Err(Problem::new(StatusCode::GONE, "gap", "The order ended so long ago that it is not kept any more"))
         }
@@ -223,7 +218,7 @@ pub(super) async fn list(
     let more = orders.len() > limit;
     orders.truncate(limit);
     let next = orders.last().filter(|_| more).map(|last| next_link(&uri, last.order_id.0));
-    let views: Vec<OrderView> = orders.into_iter().map(|order| state.view(order)).collect();
+    let views: Vec<OrderView> = orders.into_iter().map(|order| state.view(&order)).collect();
     let mut response = Json(views).into_response();
     if let Some(link) = next.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(header::LINK, link);
@@ -244,7 +239,7 @@ fn next_link(uri: &Uri, after: u64) -> String {
 pub(super) async fn cancel(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(order_id): Path<String>,
+    PathOf(order_id): PathOf,
 ) -> Result<Response, Problem> {
     let order_id = extract::order_id(&order_id)?;
     cancel_target(&state, account, Target::OrderId(order_id)).await
@@ -254,7 +249,7 @@ pub(super) async fn cancel(
 pub(super) async fn cancel_by_client_id(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    PathOf(id): PathOf,
 ) -> Result<Response, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
     cancel_target(&state, account, Target::ClientOrderId(id)).await
@@ -272,7 +267,7 @@ async fn cancel_target(state: &State, account: AccountId, target: Target) -> Res
 pub(super) async fn replace(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(order_id): Path<String>,
+    PathOf(order_id): PathOf,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let order_id = extract::order_id(&order_id)?;
@@ -283,7 +278,7 @@ pub(super) async fn replace(
 pub(super) async fn replace_by_client_id(
     Shared(state): Shared<State>,
     Caller(account): Caller,
-    Path(id): Path<String>,
+    PathOf(id): PathOf,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;

@@ -10,6 +10,7 @@ use axum::{
 use serde::Serialize;
 
 use super::dto::OrderView;
+use crate::domain::ClientOrderId;
 use crate::queue::Refusal;
 
 /// What is certain about the request after an error.
@@ -53,6 +54,8 @@ struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<OrderView>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    client_order_id: Option<ClientOrderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     oldest_seq: Option<u64>,
     #[serde(skip)]
     retry_after: Option<Duration>,
@@ -76,6 +79,7 @@ impl Problem {
             outcome: RequestOutcome::NotAccepted,
             errors: Vec::new(),
             order: None,
+            client_order_id: None,
             oldest_seq: None,
             retry_after: None,
             replayed: false,
@@ -90,6 +94,11 @@ impl Problem {
     /// 404.
     pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// 404: no route, or nothing that a path could name.
+    pub(super) fn not_found_at(path: &str) -> Self {
+        Self::not_found("not_found", format!("There is nothing at {path:.64}"))
     }
 
     /// 404: the account has no such order.
@@ -116,10 +125,12 @@ impl Problem {
             .with_retry_after(Duration::from_secs(1))
     }
 
-    /// 504: queued, and no answer in time.
-    pub fn timeout() -> Self {
+    /// 504: queued, and no answer in time; a new order can be asked for by its client id, if it has one.
+    pub fn timeout(client_order_id: Option<ClientOrderId>) -> Self {
         let detail = "The request is queued and was not answered in time: it may be executed yet";
-        Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail).with_outcome(RequestOutcome::Unknown)
+        let mut problem = Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail);
+        problem.0.client_order_id = client_order_id;
+        problem.with_outcome(RequestOutcome::Unknown)
     }
 
     /// 410: what is asked for is not kept any more.
@@ -134,6 +145,12 @@ impl Problem {
     pub fn internal() -> Self {
         let detail = "The venue could not answer; its log says why";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).with_outcome(RequestOutcome::Unknown)
+    }
+
+    /// 503: the venue can keep nothing any more, and is about to end.
+    pub fn journal_failed() -> Self {
+        let detail = "The venue's journal has failed: nothing more is accepted";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal_failed", detail).with_retry_after(Duration::from_secs(10))
     }
 
     /// The queue did not take the request.

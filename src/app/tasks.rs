@@ -1,20 +1,37 @@
 //! The tasks of a process, by name: none ends unnoticed.
 
-use std::{collections::HashMap, future::Future};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow, bail};
 use tokio::task::{Id, JoinSet};
 
 /// The tasks of a venue, by name: none may end unnoticed.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
-    set: JoinSet<()>,
+    set: JoinSet<anyhow::Result<()>>,
     names: HashMap<Id, String>,
+    /// Those that have ended well.
+    ended: HashSet<String>,
 }
 
 impl Tasks {
-    /// Starts a task.
+    /// Starts a task that cannot fail.
     pub(crate) fn spawn(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_fallible(name, async {
+            task.await;
+            Ok(())
+        });
+    }
+
+    /// Starts a task that says how it ended.
+    pub(crate) fn spawn_fallible(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
         let id = self.set.spawn(task).id();
         self.names.insert(id, name.into());
     }
@@ -30,10 +47,9 @@ impl Tasks {
 
     /// Waits until the task of this name has ended well.
     pub(crate) async fn wait_for(&mut self, name: &str) -> anyhow::Result<()> {
-        while let Some(ended) = self.next().await {
-            if ended? == name {
-                break;
-            }
+        while !self.ended.contains(name) {
+            let Some(ended) = self.next().await else { bail!("there is no task `{name}`") };
+            ended?;
         }
         Ok(())
     }
@@ -46,14 +62,17 @@ impl Tasks {
         Ok(())
     }
 
-    /// The name of the next task that ends; an error if it panicked.
+    /// The name of the next task that ends; an error if it failed or panicked.
     async fn next(&mut self) -> Option<anyhow::Result<String>> {
         let ended = self.set.join_next_with_id().await?;
-        let id = match &ended {
-            Ok((id, ())) => *id,
-            Err(error) => error.id(),
+        let (id, result) = match ended {
+            Ok((id, result)) => (id, result),
+            Err(error) => (error.id(), Err(error.into())),
         };
         let name = self.names.remove(&id).unwrap_or_else(|| "unnamed".to_owned());
-        Some(ended.map(|_| name.clone()).map_err(|error| anyhow!("the task `{name}` died: {error}")))
+        if result.is_ok() {
+            self.ended.insert(name.clone());
+        }
+        Some(result.map(|()| name.clone()).with_context(|| format!("the task `{name}` failed")))
     }
 }

@@ -181,55 +181,79 @@ impl Ord for Decimal {
 
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_units(f, i128::from(self.mantissa), self.scale)
+        f.write_str(Digits::of(i128::from(self.mantissa), self.scale).as_str())
     }
-}
-
-/// Prints `units × 10^-scale` without trailing zeros.
-pub(super) fn write_units(f: &mut fmt::Formatter<'_>, units: i128, scale: u8) -> fmt::Result {
-    // A sign, 39 digits of an i128, a point, and the zeros that a small fraction needs before its digits.
-    let mut text = [0u8; 64];
-    let mut at = text.len();
-    let mut rest = units.unsigned_abs();
-    let mut significant = false;
-    let mut put = |byte: u8| {
-        at = at.saturating_sub(1);
-        if let Some(slot) = text.get_mut(at) {
-            *slot = byte;
-        }
-    };
-    for _ in 0..scale {
-        // A digit is below 10.
-        let digit = u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        significant |= digit != 0;
-        if significant {
-            put(digit.wrapping_add(b'0'));
-        }
-    }
-    if significant {
-        put(b'.');
-    }
-    loop {
-        let digit = u8::try_from(rest % 10).unwrap_or_default();
-        put(digit.wrapping_add(b'0'));
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if units < 0 {
-        put(b'-');
-    }
-    let written = text.get(at..).unwrap_or_default();
-    f.write_str(std::str::from_utf8(written).unwrap_or_default())
 }
 
 impl Serialize for Decimal {
     /// A JSON string: a decimal never leaves as a JSON number, which readers would take for a float.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(Digits::of(i128::from(self.mantissa), self.scale).as_str())
     }
+}
+
+/// The text of `units × 10^-scale` without trailing zeros.
+pub(super) struct Digits {
+    /// A sign, 39 digits of an i128, a point, and the zeros that a small fraction needs before its digits; from the end.
+    text: [u8; 64],
+    start: usize,
+}
+
+impl Digits {
+    pub(super) fn of(units: i128, scale: u8) -> Self {
+        let mut digits = Self { text: [0; 64], start: 64 };
+        let mut rest = units.unsigned_abs();
+        let mut significant = false;
+        for _ in 0..scale {
+            let digit = take_digit(&mut rest);
+            significant |= digit != 0;
+            if significant {
+                digits.put(digit.wrapping_add(b'0'));
+            }
+        }
+        if significant {
+            digits.put(b'.');
+        }
+        loop {
+            let digit = take_digit(&mut rest);
+            digits.put(digit.wrapping_add(b'0'));
+            if rest == 0 {
+                break;
+            }
+        }
+        if units < 0 {
+            digits.put(b'-');
+        }
+        digits
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(self.text.get(self.start..).unwrap_or_default()).unwrap_or_default()
+    }
+
+    fn put(&mut self, byte: u8) {
+        self.start = self.start.saturating_sub(1);
+        if let Some(slot) = self.text.get_mut(self.start) {
+            *slot = byte;
+        }
+    }
+}
+
+/// Takes the last decimal digit off a number.
+fn take_digit(rest: &mut u128) -> u8 {
+    // Most numbers fit 64 bits, and those divide several times faster.
+    let digit = match u64::try_from(*rest) {
+        Ok(small) => {
+            *rest = u128::from(small / 10);
+            small % 10
+        }
+        Err(_) => {
+            let digit = *rest % 10;
+            *rest /= 10;
+            u64::try_from(digit).unwrap_or_default()
+        }
+    };
+    u8::try_from(digit).unwrap_or_default()
 }
 
 #[cfg(test)]

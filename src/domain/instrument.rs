@@ -2,7 +2,7 @@
 
 use super::decimal::power_of_ten;
 use super::order::{AveragePrice, words};
-use super::{AssetName, Decimal, ExchangeName, InstrumentId, Money, Price, Quantity, Symbol};
+use super::{AssetName, Code, Decimal, ExchangeName, InstrumentId, Money, Place, Price, Quantity, Symbol};
 
 words!(
     /// What becomes of an order that the market has not reached.
@@ -224,6 +224,35 @@ impl Instrument {
     pub fn base_money(&self, quantity: Quantity) -> Money {
         // At most 10^18 lots of less than 10^27 units: a lot has at most nine digits and 18 after the point.
         Money::from_units(i128::from(quantity.lots()).saturating_mul(self.lot))
+    }
+
+    /// What the instrument's rules refuse in an order whatever the market and the account: the code that the venue would
+    /// refuse it with, unless a reason that depends on those comes first.
+    pub fn refusal(&self, place: &Place) -> Option<Code> {
+        let spec = &self.spec;
+        let prices = [place.price, place.trigger_price];
+        if prices.into_iter().flatten().any(|price| self.price(price).is_none()) {
+            return Some(Code::TickSize);
+        }
+        let Some(quantity) = self.quantity(place.quantity) else {
+            let too_large = self.quantity_rounded_down(place.quantity) == Some(Quantity::MAX);
+            return Some(if too_large { Code::MaxQuantity } else { Code::LotSize });
+        };
+        if place.quantity < spec.min_quantity {
+            return Some(Code::MinQuantity);
+        }
+        let over_max = spec.max_quantity.is_positive() && place.quantity > spec.max_quantity;
+        if over_max || self.base_money(quantity) > Money::NOTIONAL_MAX {
+            return Some(Code::MaxQuantity);
+        }
+        let price = place.price.or(place.trigger_price).and_then(|price| self.price(price))?;
+        let notional = i128::from(price.ticks()).checked_mul(i128::from(quantity.lots()));
+        match notional.and_then(|notional| self.quote_money(notional)) {
+            None => Some(Code::MaxNotional),
+            Some(worth) if worth > Money::NOTIONAL_MAX => Some(Code::MaxNotional),
+            Some(worth) if worth < Money::from(spec.min_notional) => Some(Code::MinNotional),
+            Some(_) => None,
+        }
     }
 
     /// The average price of `quantity` lots that traded for `notional` tick·lots in all.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::decimal::{Decimal, write_units};
+use super::decimal::{Decimal, Digits};
 
 /// An amount of one asset in units of 10^-18, as an `i128`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,13 +51,13 @@ impl From<Decimal> for Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_units(f, self.0, Self::SCALE)
+        f.write_str(Digits::of(self.0, Self::SCALE).as_str())
     }
 }
 
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(Digits::of(self.0, Self::SCALE).as_str())
     }
 }
 

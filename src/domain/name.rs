@@ -53,7 +53,7 @@ macro_rules! name {
 
         impl hash::Hash for $name {
             fn hash<H: hash::Hasher>(&self, state: &mut H) {
-                self.as_str().hash(state);
+                self.bytes.get(..usize::from(self.length)).hash(state);
             }
         }
 

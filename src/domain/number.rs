@@ -1,5 +1,7 @@
 //! Counters, times, prices and quantities: integers that cannot be mistaken for one another.
 
+use std::num::NonZeroI64;
+
 use serde::{Serialize, Serializer};
 
 macro_rules! number {
@@ -52,21 +54,34 @@ number!(
 );
 
 /// A price in ticks of its instrument, 1 to 10^18.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Price(i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Price(NonZeroI64);
 
 impl Price {
     /// The largest price.
-    pub const MAX: Self = Self(1_000_000_000_000_000_000);
+    pub const MAX: Self = match NonZeroI64::new(1_000_000_000_000_000_000) {
+        Some(ticks) => Self(ticks),
+        None => Self(NonZeroI64::MAX),
+    };
 
     /// A price of `ticks`, or `None` outside 1 to 10^18.
+    #[inline(always)]
     pub const fn new(ticks: i64) -> Option<Self> {
-        if ticks >= 1 && ticks <= Self::MAX.0 { Some(Self(ticks)) } else { None }
+        match NonZeroI64::new(ticks) {
+            Some(ticks) if ticks.get() >= 1 && ticks.get() <= Self::MAX.ticks() => Some(Self(ticks)),
+            _ => None,
+        }
     }
 
     /// The price in ticks.
     pub const fn ticks(self) -> i64 {
-        self.0
+        self.0.get()
+    }
+}
+
+impl std::fmt::Debug for Price {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Price").field(&self.ticks()).finish()
     }
 }
 
@@ -81,6 +96,7 @@ impl Quantity {
     pub const MAX: Self = Self(1_000_000_000_000_000_000);
 
     /// A quantity of `lots`, or `None` outside 0 to 10^18.
+    #[inline(always)]
     pub const fn new(lots: i64) -> Option<Self> {
         if lots >= 0 && lots <= Self::MAX.0 { Some(Self(lots)) } else { None }
     }

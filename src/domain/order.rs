@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::decimal::Digits;
 use super::{AccountId, ClientOrderId, Code, Decimal, Nanos, OrderId, Status, Symbol};
 
 macro_rules! words {
@@ -160,12 +161,12 @@ pub struct AveragePrice {
 
 impl std::fmt::Display for AveragePrice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        super::decimal::write_units(f, self.units, self.scale)
+        f.write_str(Digits::of(self.units, self.scale).as_str())
     }
 }
 
 impl Serialize for AveragePrice {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(Digits::of(self.units, self.scale).as_str())
     }
 }

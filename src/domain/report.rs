@@ -1,5 +1,7 @@
 //! An execution in full: the engine's numbers joined with the words and decimals that people read.
 
+use std::sync::Arc;
+
 use super::{
     AssetName, Code, Decimal, ExecId, Execution, ExecutionType, Instrument, Liquidity, Money, Nanos, Order, Place, Price,
     Quantity, Seq, Side, Symbol, Trade, TradeId,
@@ -14,8 +16,8 @@ pub struct Report {
     pub seq: Seq,
     /// What happened.
     pub execution_type: ExecutionType,
-    /// The order after it; `updated_at` is the moment of this execution.
-    pub order: Order,
+    /// The order after it, shared by all who show it; `updated_at` is the moment of this execution.
+    pub order: Arc<Order>,
     /// The trade, for fills.
     pub fill: Option<FillReport>,
     /// Why, where the owner did not ask for it; an order keeps the code only if this ended it.
@@ -100,7 +102,7 @@ impl Report {
                 fee: fill.fee,
                 fee_asset: instrument.fee_asset(execution.side),
             }),
-            order: Order {
+            order: Arc::new(Order {
                 order_id: execution.order_id,
                 client_order_id: execution.client_order_id,
                 account: execution.account,
@@ -120,7 +122,7 @@ impl Report {
                 reason: reason.clone().filter(|_| ended),
                 created_at: execution.created_at,
                 updated_at: execution.ts,
-            },
+            }),
             code: execution.code,
             reason,
         }
@@ -141,7 +143,7 @@ impl Report {
             seq: execution.seq,
             execution_type: execution.execution_type,
             fill: None,
-            order: Order {
+            order: Arc::new(Order {
                 order_id: execution.order_id,
                 client_order_id: place.client_order_id,
                 account: place.account,
@@ -161,10 +163,17 @@ impl Report {
                 reason: reason.clone(),
                 created_at: execution.created_at,
                 updated_at: execution.ts,
-            },
+            }),
             code: execution.code,
             reason,
         }
+    }
+}
+
+impl Place {
+    /// The sentence beside the code that this order would be refused with, where no market price is involved.
+    pub fn refusal_reason(&self, code: Code) -> String {
+        reason(code, self.symbol.as_str(), None, self.price)
     }
 }
 

@@ -26,6 +26,7 @@ pub enum Status {
 
 impl Status {
     /// Whether the order has ended; a terminal status is never left.
+    #[inline(always)]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Filled | Self::Rejected | Self::Canceled | Self::Expired)
     }
@@ -47,6 +48,7 @@ impl Status {
     /// The status after `event`, or `None` where the event cannot happen: a bug, not a business refusal.
     ///
     /// `parked` tells a stop that waits for its trigger from an order that is live at once; only `accepted` asks.
+    #[inline(always)]
     pub const fn after(self, event: ExecutionType, parked: Parked) -> Option<Self> {
         use ExecutionType as E;
         Some(match (self, event) {

@@ -9,7 +9,8 @@
 use super::Engine;
 use super::book::{Node, Place};
 use super::check::{new_price, notional, whole_lots};
-use super::report::Detail;
+use super::orders::Found;
+use super::report::Because;
 use super::table::NONE;
 use crate::domain::{CancelAll, Code, Events, ExecutionType, OrderId, Outcome, Priority, Replace};
 
@@ -26,13 +27,17 @@ struct Change {
 impl Engine {
     /// Cancels one order.
     pub(super) fn cancel(&mut self, account: u32, id: u64, events: &mut Events) -> Outcome {
-        let Some(slot) = self.orders.find(account, id) else { return Outcome::NotFound };
-        if self.orders.terms(slot).status.is_terminal() {
-            self.emit(slot, ExecutionType::CancelRejected, Detail::code(Code::NotCancelable), events);
-            return Outcome::TooLate(OrderId(id));
+        match self.orders.find(account, id) {
+            None => Outcome::NotFound,
+            Some(Found::Closed(place)) => {
+                self.emit_closed(place, ExecutionType::CancelRejected, Because::from(Code::NotCancelable), events);
+                Outcome::TooLate(OrderId(id))
+            }
+            Some(Found::Live(slot)) => {
+                self.end(slot, ExecutionType::Canceled, None, events);
+                Outcome::Canceled(OrderId(id))
+            }
         }
-        self.end(slot, ExecutionType::Canceled, None, events);
-        Outcome::Canceled(OrderId(id))
     }
 
     /// Cancels the orders of an account that a filter lets through, oldest first.
@@ -70,9 +75,10 @@ impl Engine {
 
     /// Ends a live order, wherever it is.
     pub(super) fn end(&mut self, slot: u32, how: ExecutionType, code: Option<Code>, events: &mut Events) {
+        self.release_hold(slot);
         self.unlink(slot, events);
         self.orders.nodes[slot].leaves = 0;
-        self.emit(slot, how, Detail { code, ..Detail::NONE }, events);
+        self.emit(slot, how, code.map(Because::from), events);
         self.close(slot);
     }
 
@@ -95,11 +101,18 @@ impl Engine {
     /// Changes the terms of a live order.
     pub(super) fn replace(&mut self, replace: &Replace, events: &mut Events) -> Outcome {
         let order_id = replace.order_id;
-        let Some(slot) = self.orders.find(replace.account.0, order_id.0) else { return Outcome::NotFound };
+        let slot = match self.orders.find(replace.account.0, order_id.0) {
+            None => return Outcome::NotFound,
+            Some(Found::Closed(place)) => {
+                self.emit_closed(place, ExecutionType::ReplaceRejected, Code::NotReplaceable.into(), events);
+                return Outcome::TooLate(order_id);
+            }
+            Some(Found::Live(slot)) => slot,
+        };
         let change = match self.check_change(slot, replace) {
             Ok(change) => change,
-            Err(detail) => {
-                self.emit(slot, ExecutionType::ReplaceRejected, detail, events);
+            Err(because) => {
+                self.emit_rare(slot, ExecutionType::ReplaceRejected, Some(because), events);
                 return Outcome::TooLate(order_id);
             }
         };
@@ -108,8 +121,10 @@ impl Engine {
             self.end(slot, ExecutionType::Canceled, None, events);
         } else if change.priority == Priority::Kept {
             self.orders.terms_mut(slot).quantity = change.quantity;
-            self.shrink(slot, change.leaves, events);
-            self.emit(slot, ExecutionType::Replaced, Detail::NONE, events);
+            if change.leaves != self.orders.nodes[slot].leaves {
+                self.shrink(slot, change.leaves, events);
+            }
+            self.emit_rare(slot, ExecutionType::Replaced, None, events);
         } else {
             self.requeue(slot, change, events);
         }
@@ -123,9 +138,9 @@ impl Engine {
         self.unlink(slot, events);
         let node = &mut self.orders.nodes[slot];
         (node.price, node.leaves) = (change.price, change.leaves);
-        let terms = self.orders.terms_mut(slot);
-        (terms.quantity, terms.trigger) = (change.quantity, change.trigger);
-        self.emit(slot, ExecutionType::Replaced, Detail::NONE, events);
+        self.orders.terms_mut(slot).quantity = change.quantity;
+        self.orders.set_trigger(slot, change.trigger);
+        self.emit_rare(slot, ExecutionType::Replaced, None, events);
         if waits {
             self.park_or_fire(slot, events);
         } else {
@@ -134,27 +149,28 @@ impl Engine {
     }
 
     /// Checks a change, and holds what the order will need on its new terms.
-    fn check_change(&mut self, slot: u32, replace: &Replace) -> Result<Change, Detail> {
+    fn check_change(&mut self, slot: u32, replace: &Replace) -> Result<Change, Because> {
         let node = self.orders.nodes[slot];
         let terms = *self.orders.terms(slot);
-        let cannot = Detail::code(Code::NotReplaceable);
+        let old_trigger = self.orders.extra(slot).trigger;
+        let cannot = Because::from(Code::NotReplaceable);
         let waits = node.place == Place::Stops;
         let misses = (replace.price.is_some() && node.price == 0) || (replace.trigger_price.is_some() && !waits);
-        if terms.status.is_terminal() || misses {
+        if misses {
             return Err(cannot);
         }
         let instrument = self.instruments.get(node.instrument as usize).ok_or(cannot)?;
         let market = &self.markets[node.instrument];
         if market.halted {
-            return Err(Detail::code(Code::Halted));
+            return Err(Because::from(Code::Halted));
         }
         let price = replace.price.map_or(Ok(node.price), |price| new_price(instrument, price))?;
-        let trigger = replace.trigger_price.map_or(Ok(terms.trigger), |trigger| new_price(instrument, trigger))?;
+        let trigger = replace.trigger_price.map_or(Ok(old_trigger), |trigger| new_price(instrument, trigger))?;
         let quantity = replace.quantity.map_or(Ok(terms.quantity), |quantity| whole_lots(instrument, quantity))?;
         // What self-trade prevention took is neither traded nor left.
         let taken = terms.quantity.saturating_sub(terms.cum).saturating_sub(node.leaves);
         let leaves = quantity.saturating_sub(terms.cum).saturating_sub(taken);
-        let moved = price != node.price || trigger != terms.trigger;
+        let moved = price != node.price || trigger != old_trigger;
         let priority = if moved || quantity > terms.quantity { Priority::Lost } else { Priority::Kept };
         if leaves <= 0 {
             return Ok(Change { quantity, price, trigger, leaves, priority: Priority::Kept });
@@ -163,7 +179,7 @@ impl Engine {
             market.check_size(quantity, if price > 0 { price } else { trigger })?;
         }
         if terms.notional.saturating_add(notional(price, leaves)) > market.rules.notional_max {
-            return Err(Detail::code(Code::MaxNotional));
+            return Err(Because::from(Code::MaxNotional));
         }
         if price != node.price {
             market.check_band(price)?;
@@ -172,9 +188,11 @@ impl Engine {
             }
         }
         if quantity > terms.quantity && self.is_full(slot) {
-            return Err(Detail::code(Code::BalanceLimit));
+            return Err(Because::from(Code::BalanceLimit));
         }
-        self.try_hold(slot, price, trigger, leaves).map_err(Detail::code)?;
+        if priority == Priority::Lost {
+            self.try_hold(slot, price, trigger, leaves).map_err(Because::from)?;
+        }
         Ok(Change { quantity, price, trigger, leaves, priority })
     }
 }

@@ -9,11 +9,9 @@
 use super::book::reaches;
 use super::market::{Market, is_reached};
 use super::orders::NEVER;
-use super::report::Detail;
+use super::report::Because;
 use super::{Engine, OPEN_ORDERS_MAX};
-use crate::domain::{
-    Code, Decimal, Instrument, OrderType, Place, Price, Quantity, Side, TimeInForce, TriggerBy, Unmarketable,
-};
+use crate::domain::{Code, Decimal, Instrument, OrderType, Place, Price, Quantity, Side, TimeInForce, TriggerBy};
 
 /// A new order on its instrument's grid.
 #[derive(Clone, Copy, Debug)]
@@ -31,22 +29,25 @@ pub(super) struct Draft {
 }
 
 /// A price on the grid; 0 for none.
-fn ticks(instrument: &Instrument, price: Option<Decimal>) -> Result<i64, Detail> {
-    price.map_or(Ok(0), |price| instrument.price(price).map(Price::ticks).ok_or(Detail::code(Code::TickSize)))
+#[inline(always)]
+fn ticks(instrument: &Instrument, price: Option<Decimal>) -> Result<i64, Because> {
+    price.map_or(Ok(0), |price| instrument.price(price).map(Price::ticks).ok_or(Because::from(Code::TickSize)))
 }
 
 /// A quantity on the grid.
-pub(super) fn whole_lots(instrument: &Instrument, quantity: Decimal) -> Result<i64, Detail> {
-    let too_large = || instrument.quantity_rounded_down(quantity) == Some(Quantity::MAX);
-    match instrument.quantity(quantity) {
-        Some(quantity) => Ok(quantity.lots()),
-        None if too_large() => Err(Detail::code(Code::MaxQuantity)),
-        None => Err(Detail::code(Code::LotSize)),
-    }
+#[inline(always)]
+pub(super) fn whole_lots(instrument: &Instrument, quantity: Decimal) -> Result<i64, Because> {
+    instrument.quantity(quantity).map(Quantity::lots).ok_or_else(|| why_no_quantity(instrument, quantity))
+}
+
+#[cold]
+fn why_no_quantity(instrument: &Instrument, quantity: Decimal) -> Because {
+    let too_large = instrument.quantity_rounded_down(quantity) == Some(Quantity::MAX);
+    Because::from(if too_large { Code::MaxQuantity } else { Code::LotSize })
 }
 
 /// The price rules of a limit or a trigger.
-pub(super) fn new_price(instrument: &Instrument, price: Decimal) -> Result<i64, Detail> {
+pub(super) fn new_price(instrument: &Instrument, price: Decimal) -> Result<i64, Because> {
     ticks(instrument, Some(price))
 }
 
@@ -59,7 +60,8 @@ pub(super) fn notional(price: i64, lots: i64) -> i128 {
 
 impl Market {
     /// The filters of quantity and worth; a worth of 0 is unknown and not checked.
-    pub(super) fn check_size(&self, lots: i64, price: i64) -> Result<(), Detail> {
+    #[inline(always)]
+    pub(super) fn check_size(&self, lots: i64, price: i64) -> Result<(), Because> {
         let rules = &self.rules;
         let worth = notional(price, lots);
         let code = if lots < rules.quantity_min.max(1) {
@@ -73,30 +75,36 @@ impl Market {
         } else {
             return Ok(());
         };
-        Err(Detail::code(code))
+        Err(Because::from(code))
     }
 
     /// The price band.
-    pub(super) fn check_band(&self, price: i64) -> Result<(), Detail> {
+    #[inline(always)]
+    pub(super) fn check_band(&self, price: i64) -> Result<(), Because> {
+        if self.rules.has_band() { self.check_in_band(price) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn check_in_band(&self, price: i64) -> Result<(), Because> {
         let reference = self.reference();
         if price == 0 || reference == 0 || self.rules.in_band(price, reference) {
             return Ok(());
         }
-        Err(Detail { reference, ..Detail::code(Code::PriceBand) })
+        Err(Because { code: Code::PriceBand, reference })
     }
 
     /// Refuses what would take.
-    pub(super) fn check_post_only(&self, side: Side, price: i64) -> Result<(), Detail> {
+    pub(super) fn check_post_only(&self, side: Side, price: i64) -> Result<(), Because> {
         match self.book.best(side.opposite()) {
             Some(best) if price == 0 || reaches(side, best, price) => {
-                Err(Detail { reference: best, ..Detail::code(Code::WouldTake) })
+                Err(Because { code: Code::WouldTake, reference: best })
             }
             _ => Ok(()),
         }
     }
 
     /// Refuses what nothing rests or waits for: `unmarketable = "reject"`.
-    fn check_marketable(&self, side: Side, price: i64, trigger: i64, by: TriggerBy) -> Result<(), Detail> {
+    fn check_marketable(&self, side: Side, price: i64, trigger: i64, by: TriggerBy) -> Result<(), Because> {
         let watched = self.watched(by);
         if trigger > 0 && !is_reached(side, watched, trigger) {
             // Rounded away from the trigger, so that the price told has not reached it either.
@@ -104,11 +112,11 @@ impl Market {
                 Side::Buy => watched / 2,
                 Side::Sell => watched.saturating_add(1) / 2,
             };
-            return Err(Detail { reference, ..Detail::code(Code::StopNotTriggered) });
+            return Err(Because { code: Code::StopNotTriggered, reference });
         }
         let best = self.book.best(side.opposite());
         if price > 0 && !best.is_some_and(|best| reaches(side, best, price)) {
-            return Err(Detail { reference: best.unwrap_or(0), ..Detail::code(Code::PriceNotReached) });
+            return Err(Because { code: Code::PriceNotReached, reference: best.unwrap_or(0) });
         }
         Ok(())
     }
@@ -116,13 +124,14 @@ impl Market {
 
 impl Engine {
     /// Checks a new order of an account that exists.
-    pub(super) fn check(&self, place: &Place) -> Result<Draft, Detail> {
-        let unknown = Detail::code(Code::UnknownSymbol);
+    #[inline(always)]
+    pub(super) fn check(&self, place: &Place) -> Result<Draft, Because> {
+        let unknown = Because::from(Code::UnknownSymbol);
         let number = place.instrument.and_then(|instrument| self.market_of(instrument)).ok_or(unknown)?;
         let instrument = self.instruments.get(number as usize).ok_or(unknown)?;
         let market = &self.markets[number];
         if market.halted {
-            return Err(Detail::code(Code::Halted));
+            return Err(Because::from(Code::Halted));
         }
         let side = place.side;
         let is_stop = matches!(place.order_type, OrderType::StopLoss | OrderType::StopLimit);
@@ -130,7 +139,7 @@ impl Engine {
         let price = ticks(instrument, place.price.filter(|_| has_limit))?;
         let trigger = ticks(instrument, place.trigger_price.filter(|_| is_stop))?;
         if (has_limit && price == 0) || (is_stop && trigger == 0) {
-            return Err(Detail::code(Code::TickSize));
+            return Err(Because::from(Code::TickSize));
         }
         let quantity = whole_lots(instrument, place.quantity)?;
         let valued_at = match place.order_type {
@@ -147,65 +156,68 @@ impl Engine {
         if place.post_only && !is_stop {
             market.check_post_only(side, price)?;
         }
-        if instrument.spec.unmarketable == Unmarketable::Reject {
+        if market.rules.rejects_unmarketable {
             market.check_marketable(side, price, trigger, trigger_by)?;
         }
-        let draft = Draft { market: number, quantity, price, trigger, trigger_by, expire_at, hold: 0 };
-        let hold = self.check_balance(place, draft)?;
-        Ok(Draft { hold, ..draft })
+        let hold = self.check_balance(place, number, quantity, valued_at)?;
+        Ok(Draft { market: number, quantity, price, trigger, trigger_by, expire_at, hold })
     }
 
     /// When the order ends.
-    fn check_end(&self, place: &Place, market: &Market) -> Result<i64, Detail> {
+    #[inline(always)]
+    fn check_end(&self, place: &Place, market: &Market) -> Result<i64, Because> {
         match place.time_in_force {
             TimeInForce::Gtc | TimeInForce::Ioc | TimeInForce::Fok => Ok(NEVER),
             TimeInForce::Day => Ok(market.rules.day_end_after(self.now)),
             TimeInForce::Gtd => {
                 let end = place.expire_at.map_or(i64::MIN, |end| end.0);
-                if end > self.now { Ok(end) } else { Err(Detail::code(Code::ExpireAtPast)) }
+                if end > self.now { Ok(end) } else { Err(Because::from(Code::ExpireAtPast)) }
             }
         }
     }
 
     /// The limits on open orders, for an order that may become one.
-    fn check_open_orders(&self, place: &Place, market: &Market, is_stop: bool) -> Result<(), Detail> {
+    #[inline(always)]
+    fn check_open_orders(&self, place: &Place, market: &Market, is_stop: bool) -> Result<(), Because> {
+        let open = self.ledger.account(place.account.0).open_orders;
+        if open < market.rules.open_orders_max && self.open_orders < OPEN_ORDERS_MAX {
+            return Ok(());
+        }
         let at_once =
             place.order_type == OrderType::Market || matches!(place.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
-        let open = self.ledger.account(place.account.0).open_orders;
-        let full = open >= market.rules.open_orders_max || self.open_orders >= OPEN_ORDERS_MAX;
-        if full && (is_stop || !at_once) { Err(Detail::code(Code::MaxOpenOrders)) } else { Ok(()) }
+        if at_once && !is_stop { Ok(()) } else { Err(Because::from(Code::MaxOpenOrders)) }
     }
 
-    /// What the account must hold, if it has that.
-    fn check_balance(&self, place: &Place, draft: Draft) -> Result<i128, Detail> {
+    /// What the account must hold for `lots` valued at a price, if it has that.
+    #[inline(always)]
+    fn check_balance(&self, place: &Place, market: u32, lots: i64, price: i64) -> Result<i128, Because> {
         let account = place.account.0;
         if !self.ledger.account(account).checked {
             return Ok(0);
         }
-        let market = &self.markets[draft.market];
-        let rules = &market.rules;
+        let rules = &self.markets[market].rules;
         let (pays, receives) = match place.side {
             Side::Buy => (rules.quote, rules.base),
             Side::Sell => (rules.base, rules.quote),
         };
         if self.ledger.is_full(account, receives) {
-            return Err(Detail::code(Code::BalanceLimit));
+            return Err(Because::from(Code::BalanceLimit));
         }
-        let worth = match (place.side, place.order_type) {
-            (Side::Sell, _) => 0,
-            (Side::Buy, OrderType::Limit | OrderType::StopLimit) => notional(draft.price, draft.quantity),
-            (Side::Buy, OrderType::StopLoss) => notional(draft.trigger, draft.quantity),
-            (Side::Buy, OrderType::Market) => {
-                self.foresee(draft.market, place.side, 0, draft.quantity, account, place.stp, 0).notional
-            }
-        };
-        let hold = match place.order_type {
-            OrderType::Market if place.side == Side::Buy => rules.cost(worth, draft.quantity),
-            _ => rules.hold(place.side, worth, draft.quantity),
+        let hold = if place.order_type == OrderType::Market && place.side == Side::Buy {
+            self.market_cost(place, market, lots)
+        } else {
+            rules.hold(place.side, notional(price, lots), lots)
         };
         if hold > self.ledger.row(account, pays).free {
-            return Err(Detail::code(Code::InsufficientBalance));
+            return Err(Because::from(Code::InsufficientBalance));
         }
         Ok(hold)
+    }
+
+    /// What a market buy would cost now.
+    #[inline(never)]
+    fn market_cost(&self, place: &Place, market: u32, lots: i64) -> i128 {
+        let foreseen = self.foresee(market, Side::Buy, 0, lots, place.account.0, place.stp, 0);
+        self.markets[market].rules.cost(foreseen.notional, foreseen.quantity)
     }
 }

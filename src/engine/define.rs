@@ -4,7 +4,6 @@
 //! longer be paid for is `expired` with `insufficient_balance`. A changed `reference_price` is a quote of the exchange
 //! `static`, if that is among the sources.
 
-use super::book::Node;
 use super::ledger::Refusal;
 use super::market::Market;
 use super::rules::Rules;
@@ -48,6 +47,9 @@ impl Engine {
         match self.instruments.get_mut(number) {
             Some(place) => {
                 *place = instrument;
+                if fees_change {
+                    self.hold_again(id.0, &rules, events);
+                }
                 self.markets[id.0].rules = rules;
             }
             None => {
@@ -56,9 +58,6 @@ impl Engine {
             }
         }
         self.markets[id.0].has_sources = !spec.sources.is_empty();
-        if fees_change {
-            self.hold_again(id.0, events);
-        }
         if standing != static_price(spec) {
             self.quote_static(id, spec, events);
         }
@@ -74,16 +73,14 @@ impl Engine {
         }
     }
 
-    /// Holds for every open order of an instrument what it needs now.
-    fn hold_again(&mut self, market: u32, events: &mut Events) {
-        let slots: Vec<u32> = self.orders.slots().collect();
+    /// Holds for every open order of an instrument what it will need under new rules.
+    fn hold_again(&mut self, market: u32, rules: &Rules, events: &mut Events) {
+        let slots: Vec<u32> = self.orders.live_slots().collect();
         for slot in slots {
-            let Node { instrument, open, price, leaves, .. } = self.orders.nodes[slot];
-            if open && instrument == market {
-                let trigger = self.orders.terms(slot).trigger;
-                if let Err(code) = self.try_hold(slot, price, trigger, leaves) {
-                    self.end(slot, ExecutionType::Expired, Some(code), events);
-                }
+            if self.orders.nodes[slot].instrument == market
+                && let Err(code) = self.hold_under(slot, rules)
+            {
+                self.end(slot, ExecutionType::Expired, Some(code), events);
             }
         }
     }

@@ -3,30 +3,57 @@
 //! What is due happens before a command, in the order of its time; at one time, orders first, then switches, by id.
 
 use super::Engine;
-use super::orders::NEVER;
+use super::orders::{Found, NEVER};
 use crate::domain::{Code, Events, ExecutionType, Nanos, Outcome};
 
 impl Engine {
     /// When something is due next: then a [`crate::domain::Command::Tick`] is wanted.
     pub fn next_deadline(&self) -> Option<Nanos> {
-        let order = self.order_ends.first().map(|(at, _)| *at);
-        let account = self.account_ends.first().map(|(at, _)| *at);
-        order.into_iter().chain(account).min().map(Nanos)
+        Some(Nanos(self.next_due)).filter(|due| due.0 != NEVER)
     }
 
-    /// Does what is due by now.
-    #[inline]
+    /// Works out when something is due next.
+    fn refresh_due(&mut self) {
+        let order = self.order_ends.first().map(|(at, _)| *at);
+        let account = self.account_ends.first().map(|(at, _)| *at);
+        self.next_due = order.into_iter().chain(account).min().unwrap_or(NEVER);
+    }
+
+    /// Notes when an open order ends, if it does.
+    #[cold]
+    pub(super) fn start_clock(&mut self, slot: u32) {
+        let expire_at = self.orders.extra(slot).expire_at;
+        if expire_at != NEVER {
+            self.order_ends.insert((expire_at, self.orders.nodes[slot].id));
+            self.refresh_due();
+        }
+    }
+
+    /// Forgets when an order would have ended.
+    #[cold]
+    pub(super) fn stop_clock(&mut self, slot: u32) {
+        let expire_at = self.orders.extra(slot).expire_at;
+        if expire_at != NEVER {
+            self.order_ends.remove(&(expire_at, self.orders.nodes[slot].id));
+            self.refresh_due();
+        }
+    }
+
+    /// Does what is due by now, of which there is something.
+    #[cold]
     pub(super) fn expire_due(&mut self, events: &mut Events) {
-        while let Some(at) = self.next_deadline().map(|at| at.0).filter(|at| *at <= self.now) {
-            if let Some((end, id)) = self.order_ends.first().copied().filter(|(end, _)| *end == at) {
-                match self.orders.slot(id) {
-                    Some(slot) => self.end(slot, ExecutionType::Expired, Some(Code::TimeInForce), events),
-                    None => drop(self.order_ends.remove(&(end, id))),
+        while self.next_due <= self.now && self.next_due != NEVER {
+            let due = |end: &(i64, u64)| end.0 == self.next_due;
+            if let Some((end, id)) = self.order_ends.first().copied().filter(due) {
+                match self.orders.find_any(id) {
+                    Some(Found::Live(slot)) => self.end(slot, ExecutionType::Expired, Some(Code::TimeInForce), events),
+                    _ => drop(self.order_ends.remove(&(end, id))),
                 }
             } else if let Some((_, account)) = self.account_ends.pop_first() {
                 self.ledger.account_mut(account).cancel_at = NEVER;
                 self.cancel_where(account, |_| true, Some(Code::CancelAfter), events);
             }
+            self.refresh_due();
         }
     }
 
@@ -41,6 +68,7 @@ impl Engine {
         if at != NEVER {
             self.account_ends.insert((at, account));
         }
+        self.refresh_due();
         Outcome::Done
     }
 }

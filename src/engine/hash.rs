@@ -7,6 +7,7 @@
 use super::Engine;
 use super::book::{Node, Owner, queue};
 use super::market::{Market, Quoted, Standing};
+use super::orders::Order;
 use super::table::NONE;
 use crate::domain::{InstrumentSpec, Side, TriggerBy};
 
@@ -62,10 +63,10 @@ impl Engine {
         for exchange in &self.exchanges {
             hash.text(exchange.as_str());
         }
-        for slot in self.orders.slots() {
-            self.hash_order(&mut hash, slot);
+        for order in self.orders.all() {
+            Self::hash_order(&mut hash, &order);
         }
-        hash.list(self.orders.closed_slots().map(|slot| self.orders.nodes[slot].id));
+        hash.list(self.orders.closed_ids());
         for (number, instrument) in (0..).zip(&self.instruments) {
             Self::hash_spec(&mut hash, &instrument.spec);
             self.hash_market(&mut hash, &self.markets[number]);
@@ -122,23 +123,18 @@ impl Engine {
         }
     }
 
-    fn hash_order(&self, hash: &mut Hash, slot: u32) {
-        let Node { price, leaves, id, account, instrument, side, place, open, .. } = self.orders.nodes[slot];
-        let terms = self.orders.terms(slot);
+    fn hash_order(hash: &mut Hash, order: &Order<'_>) {
+        let Order { id, account, instrument, side, price, leaves, terms, extra } = *order;
         hash.word(id);
         hash.word((u64::from(account) << 32) | u64::from(instrument));
-        for value in
-            [price, leaves, terms.quantity, terms.cum, terms.trigger, terms.expire_at, terms.created_at, terms.updated_at]
-        {
+        let times = [terms.created_at, terms.updated_at, extra.expire_at];
+        for value in [price, extra.trigger, leaves, terms.quantity, terms.cum].into_iter().chain(times) {
             hash.signed(value);
         }
         hash.wide(terms.notional);
-        hash.wide(terms.held);
         let code = terms.code.map_or(0, |code| (code as u64).saturating_add(1));
         let small = [
             side as u64,
-            place as u64,
-            u64::from(open),
             terms.order_type as u64,
             terms.time_in_force as u64,
             terms.stp as u64,
@@ -149,7 +145,7 @@ impl Engine {
             u64::from(terms.triggered),
         ];
         hash.list(small.into_iter());
-        hash.text(self.orders.client_order_id(slot).as_ref().map_or("", |client| client.as_str()));
+        hash.text(extra.client_order_id.as_ref().map_or("", |client| client.as_str()));
     }
 
     fn hash_market(&self, hash: &mut Hash, market: &Market) {

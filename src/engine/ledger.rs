@@ -2,8 +2,9 @@
 //!
 //! In: deposits, holds, the sides of trades. Invariants, asserted in release: a balance is never below zero, neither its free
 //! nor its held part; of each asset, what accounts have, what the venue took in fees and what the world outside gained
-//! (exchanges, and accounts without balances) is what was deposited. The venue's and the world's parts are kept modulo 2^128,
-//! where the equation still holds. An account without balances is unchecked: nothing here applies to it.
+//! (exchanges, and accounts without balances) is what was deposited. Each trade asserts that it moves as much in as out; the
+//! audit counts all. The venue's and the world's parts are kept modulo 2^128, where the equation still holds. An account
+//! without balances is unchecked: nothing here applies to it.
 //!
 //! Bounds: an account that has more than [`Money::BALANCE_MAX`] of an asset may not order more of it, so that a balance is at
 //! most that and what its 10^8 open orders may still bring: 1.2 × 10^38 units, inside an `i128`.
@@ -43,10 +44,9 @@ pub(super) struct Row {
     pub(super) held: i128,
 }
 
-/// Where one asset is, besides in accounts; the sums of all accounts.
+/// Where one asset is, besides in accounts.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pot {
-    accounts: i128,
     fees: i128,
     world: i128,
     deposited: i128,
@@ -166,9 +166,7 @@ impl Ledger {
         }
         row.free = free;
         let pot = &mut self.pots[asset];
-        pot.accounts = pot.accounts.wrapping_add(amount);
         pot.deposited = pot.deposited.wrapping_add(amount);
-        self.assert_conserved(asset);
         Ok(())
     }
 
@@ -179,33 +177,13 @@ impl Ledger {
         row.free + row.held > Money::BALANCE_MAX.units()
     }
 
-    /// Moves an amount from free to held; a negative one, back.
+    /// Makes sure that an account has a place for each of two assets.
     #[inline]
-    pub(super) fn hold(&mut self, account: u32, asset: u32, amount: i128) {
-        let row = self.row_mut(account, asset);
-        row.free -= amount;
-        row.held += amount;
-        assert!(row.free >= 0 && row.held >= 0, "a hold is within the balance");
-    }
-
-    /// Takes `released` out of what is held: `spent` of it leaves the account, the rest becomes free. What is spent beyond
-    /// it comes out of what is free.
-    #[inline]
-    pub(super) fn spend(&mut self, account: u32, asset: u32, released: i128, spent: i128) {
-        let row = self.row_mut(account, asset);
-        row.held -= released;
-        row.free += released - spent;
-        assert!(row.free >= 0 && row.held >= 0, "what is spent was held or free");
-        let pot = &mut self.pots[asset];
-        pot.accounts = pot.accounts.wrapping_sub(spent);
-    }
-
-    /// Adds what a trade brought.
-    #[inline]
-    pub(super) fn receive(&mut self, account: u32, asset: u32, amount: i128) {
-        self.row_mut(account, asset).free += amount;
-        let pot = &mut self.pots[asset];
-        pot.accounts = pot.accounts.wrapping_add(amount);
+    pub(super) fn prepare(&mut self, account: u32, one: u32, other: u32) {
+        let last = one.max(other);
+        if self.accounts[account].rows.len() <= last {
+            self.row_mut(account, last);
+        }
     }
 
     /// Adds to what the world outside has gained.
@@ -222,11 +200,10 @@ impl Ledger {
         pot.fees = pot.fees.wrapping_add(amount);
     }
 
-    /// Asserts that an asset is all where it should be.
-    #[inline]
-    pub(super) fn assert_conserved(&self, asset: u32) {
-        let Pot { accounts, fees, world, deposited } = self.pots[asset];
-        let found = accounts.wrapping_add(fees).wrapping_add(world);
+    /// Asserts that an asset is all where it should be, given what was counted in all accounts.
+    pub(super) fn assert_all_found(&self, asset: u32, counted: i128) {
+        let Pot { fees, world, deposited } = self.pots[asset];
+        let found = counted.wrapping_add(fees).wrapping_add(world);
         assert!(found == deposited, "no asset appears or disappears");
     }
 
@@ -235,9 +212,42 @@ impl Ledger {
         self.pots.find(asset).map_or(0, |pot| pot.fees)
     }
 
-    /// The pots' four sums of an asset, in a fixed order.
-    pub(super) fn sums(&self, asset: u32) -> [i128; 4] {
-        let Pot { accounts, fees, world, deposited } = self.pots[asset];
-        [accounts, fees, world, deposited]
+    /// The pots' sums of an asset, in a fixed order.
+    pub(super) fn sums(&self, asset: u32) -> [i128; 3] {
+        let Pot { fees, world, deposited } = self.pots[asset];
+        [fees, world, deposited]
+    }
+}
+
+impl Account {
+    /// What it has of an asset that it was prepared for.
+    #[inline(always)]
+    pub(super) fn row(&self, asset: u32) -> Row {
+        self.rows[asset]
+    }
+
+    /// Moves an amount from free to held; a negative one, back.
+    #[inline(always)]
+    pub(super) fn hold(&mut self, asset: u32, amount: i128) {
+        let row = &mut self.rows[asset];
+        row.free -= amount;
+        row.held += amount;
+        assert!(row.free >= 0 && row.held >= 0, "a hold is within the balance");
+    }
+
+    /// Takes `released` out of what is held: `spent` of it leaves the account, the rest becomes free. What is spent beyond
+    /// it comes out of what is free.
+    #[inline(always)]
+    pub(super) fn spend(&mut self, asset: u32, released: i128, spent: i128) {
+        let row = &mut self.rows[asset];
+        row.held -= released;
+        row.free += released - spent;
+        assert!(row.free >= 0 && row.held >= 0, "what is spent was held or free");
+    }
+
+    /// Adds what a trade brought.
+    #[inline(always)]
+    pub(super) fn receive(&mut self, asset: u32, amount: i128) {
+        self.rows[asset].free += amount;
     }
 }

@@ -129,28 +129,43 @@ pub(super) struct Stops {
 struct Sides {
     buys: Ladder,
     sells: Ladder,
+    /// How many wait, on both sides.
+    waiting: u32,
 }
 
 impl Stops {
-    fn ladder(&self, by: TriggerBy, side: Side) -> &Ladder {
-        let sides = match by {
+    #[inline(always)]
+    const fn sides(&self, by: TriggerBy) -> &Sides {
+        match by {
             TriggerBy::Last => &self.last,
             TriggerBy::Mark => &self.mark,
-        };
+        }
+    }
+
+    const fn sides_mut(&mut self, by: TriggerBy) -> &mut Sides {
+        match by {
+            TriggerBy::Last => &mut self.last,
+            TriggerBy::Mark => &mut self.mark,
+        }
+    }
+
+    /// Whether any stop watches this price.
+    #[inline(always)]
+    pub(super) const fn any(&self, by: TriggerBy) -> bool {
+        self.sides(by).waiting > 0
+    }
+
+    fn ladder(&self, by: TriggerBy, side: Side) -> &Ladder {
         match side {
-            Side::Buy => &sides.buys,
-            Side::Sell => &sides.sells,
+            Side::Buy => &self.sides(by).buys,
+            Side::Sell => &self.sides(by).sells,
         }
     }
 
     fn ladder_mut(&mut self, by: TriggerBy, side: Side) -> &mut Ladder {
-        let sides = match by {
-            TriggerBy::Last => &mut self.last,
-            TriggerBy::Mark => &mut self.mark,
-        };
         match side {
-            Side::Buy => &mut sides.buys,
-            Side::Sell => &mut sides.sells,
+            Side::Buy => &mut self.sides_mut(by).buys,
+            Side::Sell => &mut self.sides_mut(by).sells,
         }
     }
 
@@ -164,23 +179,27 @@ impl Stops {
     }
 
     /// Lets a stop wait behind those of the same trigger.
-    pub(super) fn park(&mut self, nodes: &mut Nodes, slot: u32, by: TriggerBy, trigger: i64) {
+    pub(super) fn park<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, by: TriggerBy, trigger: i64) {
         let node = &mut nodes[slot];
         node.place = Place::Stops;
         let side = node.side;
         self.ladder_mut(by, side).push_back(nodes, slot, Self::flip(side, trigger));
+        let waiting = &mut self.sides_mut(by).waiting;
+        *waiting = waiting.saturating_add(1);
     }
 
     /// Takes a stop out.
-    pub(super) fn remove(&mut self, nodes: &mut Nodes, slot: u32, by: TriggerBy) {
+    pub(super) fn remove<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, by: TriggerBy) {
         let node = &mut nodes[slot];
         node.place = Place::Nowhere;
         let side = node.side;
         self.ladder_mut(by, side).remove(nodes, slot);
+        let waiting = &mut self.sides_mut(by).waiting;
+        *waiting = waiting.saturating_sub(1);
     }
 
     /// Changes how much a stop is for, in its place.
-    pub(super) fn resize(&mut self, nodes: &mut Nodes, slot: u32, by: TriggerBy, leaves: i64) {
+    pub(super) fn resize<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, by: TriggerBy, leaves: i64) {
         self.ladder_mut(by, nodes[slot].side).resize(nodes, slot, leaves);
     }
 

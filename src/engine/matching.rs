@@ -9,7 +9,7 @@
 use super::Engine;
 use super::book::{Level, Node, Place, UNLIMITED, queue, reaches};
 use super::check::notional;
-use super::report::Detail;
+use super::report::Because;
 use super::table::NONE;
 use crate::domain::{Code, Events, ExecutionType, SelfTradePrevention as Stp, Side};
 
@@ -56,6 +56,7 @@ impl Engine {
         let Node { instrument: market, side, price: limit, account, .. } = self.orders.nodes[slot];
         let terms = self.orders.terms(slot);
         let stp = terms.stp;
+        let notional_max = self.markets[market].rules.notional_max;
         // A limit order's hold pays for all that it may cost.
         let may_run_short = terms.is_market() && side == Side::Buy && self.ledger.account(account).checked;
         let mut touched = Touched::default();
@@ -77,17 +78,20 @@ impl Engine {
                 }
             }
             let mut quantity = left.min(leaves);
-            if !self.is_countable(slot, price, quantity) {
+            let mut worth = notional(price, quantity);
+            // At most 10^36 each.
+            if self.orders.terms(slot).notional.wrapping_add(worth) > notional_max {
                 break Stop::Uncountable;
             }
             if may_run_short {
                 quantity = self.payable(slot, price, quantity);
+                worth = notional(price, quantity);
                 if quantity == 0 {
                     break Stop::Unpayable;
                 }
             }
             self.leave_level(market, side.opposite(), &mut touched, price, events);
-            let total = self.trade(slot, maker, price, quantity, events);
+            let total = self.trade(slot, maker, price, quantity, worth, events);
             touched = Touched { price, total };
         };
         self.leave_level(market, side.opposite(), &mut touched, 0, events);
@@ -103,21 +107,11 @@ impl Engine {
         }
     }
 
-    /// Whether an order may trade so much more, or its trades would be worth more than is counted.
-    #[inline]
-    fn is_countable(&self, slot: u32, price: i64, quantity: i64) -> bool {
-        let Node { instrument, .. } = self.orders.nodes[slot];
-        // At most 10^36 each.
-        let worth = self.orders.terms(slot).notional.wrapping_add(notional(price, quantity));
-        worth <= self.markets[instrument].rules.notional_max
-    }
-
     /// How much of `quantity` a buyer without a limit can pay for.
     fn payable(&self, slot: u32, price: i64, quantity: i64) -> i64 {
         let Node { instrument, account, .. } = self.orders.nodes[slot];
         let rules = &self.markets[instrument].rules;
-        let free = self.ledger.row(account, rules.quote).free;
-        let budget = free.saturating_add(self.orders.terms(slot).held);
+        let budget = self.ledger.row(account, rules.quote).free.saturating_add(self.in_hand);
         let can_pay = |lots: i64| rules.cost(notional(price, lots), lots) <= budget;
         if can_pay(quantity) {
             return quantity;
@@ -132,9 +126,9 @@ impl Engine {
 
     /// Keeps an order from trading with one of its own account. `None`: it may go on.
     fn prevent(&mut self, slot: u32, maker: u32, stp: Stp, events: &mut Events) -> Option<Stop> {
-        let because = Detail::code(Code::SelfTrade);
+        let because = Some(Because::from(Code::SelfTrade));
         let tell = |engine: &mut Self, slot, events: &mut Events| {
-            engine.emit(slot, ExecutionType::TradePrevented, because, events);
+            engine.emit_rare(slot, ExecutionType::TradePrevented, because, events);
         };
         let end = |engine: &mut Self, slot, events: &mut Events| {
             engine.end(slot, ExecutionType::Canceled, Some(Code::SelfTrade), events);
@@ -174,6 +168,7 @@ impl Engine {
     /// Lowers what is left of an order, wherever it is, and what is held for it.
     pub(super) fn shrink(&mut self, slot: u32, leaves: i64, events: &mut Events) {
         let Node { instrument: market, side, price, place, .. } = self.orders.nodes[slot];
+        let needed = self.hold_now(slot);
         match place {
             Place::Nowhere => self.orders.nodes[slot].leaves = leaves,
             Place::Stops => {
@@ -188,7 +183,7 @@ impl Engine {
                 }
             }
         }
-        self.adjust_hold(slot);
+        self.release_since(slot, needed);
     }
 
     /// Whether a fill-or-kill order would be filled.
@@ -204,7 +199,7 @@ impl Engine {
             return true;
         }
         let rules = &self.markets[instrument].rules;
-        let budget = self.ledger.row(account, rules.quote).free.saturating_add(terms.held);
+        let budget = self.ledger.row(account, rules.quote).free.saturating_add(self.in_hand);
         rules.cost(foreseen.notional, foreseen.quantity) <= budget
     }
 

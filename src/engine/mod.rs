@@ -13,7 +13,7 @@
 //! answers, without overflow and in time bounded by the orders it touches. A broken assertion is a bug, and stops the process.
 //!
 //! Reading order: [`book`] (prices and queues), [`market`] and [`rules`] (one instrument), [`orders`], [`ledger`], then what happens:
-//! `check`, `place`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`.
+//! `check`, `place`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`, `audit`.
 
 #![deny(
     clippy::disallowed_methods,
@@ -44,6 +44,7 @@ mod report;
 mod trade;
 mod trigger;
 
+mod audit;
 mod hash;
 mod view;
 
@@ -62,10 +63,17 @@ use crate::domain::{Command, Events, ExchangeName, Instrument, InstrumentId, Nan
 /// Open orders of a venue, of all accounts: with [`crate::domain::Money::BALANCE_MAX`] this bounds every balance.
 pub const OPEN_ORDERS_MAX: u32 = 100_000_000;
 
+/// The version of the rules by which commands are executed. It is raised with every change that lets the same commands come
+/// to other executions: what was kept under other rules is not replayed under these.
+pub const RULES: u32 = 1;
+
+/// The largest [`Limits::closed_kept`].
+const CLOSED_KEPT_MAX: u32 = 1_000_000_000;
+
 /// What an engine may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Ended orders that are still known, so that a late cancel is told so. At most 10^9.
+    /// Ended orders that are still known, so that a late cancel is told so; at most 10^9, 96 bytes each.
     pub closed_kept: usize,
 }
 
@@ -88,9 +96,13 @@ pub struct Engine {
     order_ends: BTreeSet<(i64, u64)>,
     /// When accounts' orders are canceled, then the accounts.
     account_ends: BTreeSet<(i64, u32)>,
+    /// The earliest of both; [`orders::NEVER`] if there is none.
+    next_due: i64,
     /// Stops whose trigger was reached during this command, in the order in which they will trade.
     triggered: VecDeque<u32>,
     open_orders: u32,
+    /// What is held for the buy that is trading at any price; 0 between commands.
+    in_hand: i128,
     last: Counters,
     /// The number and time of the command that is being applied.
     seq: u64,
@@ -111,14 +123,16 @@ impl Engine {
         Self {
             instruments: Vec::new(),
             markets: Table::new(),
-            orders: Orders::new(limits.closed_kept.min(1_000_000_000)),
+            orders: Orders::new(u32::try_from(limits.closed_kept).unwrap_or(NONE).min(CLOSED_KEPT_MAX)),
             ledger: Ledger::default(),
             exchanges: Vec::new(),
             exchange_ids: BTreeMap::new(),
             order_ends: BTreeSet::new(),
             account_ends: BTreeSet::new(),
+            next_due: orders::NEVER,
             triggered: VecDeque::new(),
             open_orders: 0,
+            in_hand: 0,
             last: Counters::default(),
             seq: 0,
             now: i64::MIN,
@@ -134,7 +148,9 @@ impl Engine {
         assert!(seq > self.seq, "commands are applied once, in order");
         self.seq = seq;
         self.now = self.now.max(now.0);
-        self.expire_due(events);
+        if self.next_due <= self.now {
+            self.expire_due(events);
+        }
         match command {
             Command::Place(place) => self.place(place, events),
             Command::Cancel { account, order_id } => self.cancel(account.0, order_id.0, events),
@@ -157,3 +173,6 @@ impl Engine {
         self.markets.contains(instrument.0).then_some(instrument.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,39 +1,36 @@
 //! Orders: all that the engine knows, live and lately ended.
 //!
-//! An order has a slot: its hot part is the [`Node`] there, its cold part the [`Terms`]. A client's own id is kept aside, where
-//! there is one. An ended order stays in its slot, so that a late cancel can be told from one that names nothing, until
-//! `closed_kept` others have ended after it; then its slot is used again. Memory: 64 + 96 + 4 bytes an order, 65 more for a
-//! client's id. Every operation is O(1).
+//! A live order has a slot: its hot part is the [`Node`] there, its cold part the [`Terms`] in the cache line beside it. What few
+//! orders have is kept aside, where it is there. An ended order is copied to the end of a ring, so that a late cancel can be
+//! told from one that names nothing, until `closed_kept` others have ended after it; its slot is used again at once, so that
+//! the slots of live orders stay close together. Memory: 128 + 4 bytes an order, 96 more with a client's id, a trigger or an
+//! end. Every operation is O(1).
 
 use super::book::{Node, Nodes, Owner};
-use super::index::Index;
-use super::table::{NONE, Slab, Table};
-use crate::domain::{ClientOrderId, Code, OrderType, Place, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy};
+use super::index::{Index, Place};
+use super::table::{NONE, Table};
+use crate::domain::{
+    ClientOrderId, Code, OrderType, Place as Request, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy,
+};
 
-/// What stands for no end in [`Terms::expire_at`].
+/// What stands for no end in [`Extra::expire_at`].
 pub(super) const NEVER: i64 = i64::MAX;
 
 /// The cold part of an order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
+    /// What has traded so far was worth, in tick·lots.
+    pub(super) notional: i128,
     /// The total asked for, in lots.
     pub(super) quantity: i64,
     /// Traded so far, in lots.
     pub(super) cum: i64,
-    /// What has traded so far was worth, in tick·lots.
-    pub(super) notional: i128,
-    /// What the account holds for it: quote for a buy, base for a sell, in units of money.
-    pub(super) held: i128,
-    /// The trigger in ticks; 0: none.
-    pub(super) trigger: i64,
-    /// When it ends, or [`NEVER`].
-    pub(super) expire_at: i64,
     /// When it was numbered.
     pub(super) created_at: i64,
     /// When it last changed.
     pub(super) updated_at: i64,
-    /// Where the client's id is kept, or [`NONE`].
-    pub(super) client: u32,
+    /// Where its [`Extra`] is kept, or [`NONE`].
+    pub(super) extra: u32,
     pub(super) order_type: OrderType,
     pub(super) time_in_force: TimeInForce,
     pub(super) stp: SelfTradePrevention,
@@ -46,18 +43,37 @@ pub(super) struct Terms {
     pub(super) triggered: bool,
 }
 
+impl Default for Terms {
+    fn default() -> Self {
+        Self::BLANK
+    }
+}
+
+/// What few orders have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extra {
+    /// The trigger in ticks; 0: none.
+    pub(super) trigger: i64,
+    /// When it ends, or [`NEVER`].
+    pub(super) expire_at: i64,
+    /// The client's own id.
+    pub(super) client_order_id: Option<ClientOrderId>,
+}
+
+impl Extra {
+    /// What stands for none.
+    const NOTHING: Self = Self { trigger: 0, expire_at: NEVER, client_order_id: None };
+}
+
 impl Terms {
-    /// What stands in the slot of a quote.
+    /// What stands beside a quote.
     const BLANK: Self = Self {
+        notional: 0,
         quantity: 0,
         cum: 0,
-        notional: 0,
-        held: 0,
-        trigger: 0,
-        expire_at: NEVER,
         created_at: 0,
         updated_at: 0,
-        client: NONE,
+        extra: NONE,
         order_type: OrderType::Limit,
         time_in_force: TimeInForce::Gtc,
         stp: SelfTradePrevention::None,
@@ -68,15 +84,19 @@ impl Terms {
         triggered: false,
     };
 
-    /// The terms of a request as far as they need no grid.
-    pub(super) fn received(place: &Place, now: i64) -> Self {
+    /// The terms of a request for `quantity` lots.
+    #[inline(always)]
+    pub(super) const fn received(request: &Request, quantity: i64, trigger_by: TriggerBy, extra: u32, now: i64) -> Self {
         Self {
+            quantity,
+            extra,
             created_at: now,
             updated_at: now,
-            order_type: place.order_type,
-            time_in_force: place.time_in_force,
-            stp: place.stp,
-            post_only: place.post_only,
+            order_type: request.order_type,
+            time_in_force: request.time_in_force,
+            stp: request.stp,
+            trigger_by,
+            post_only: request.post_only,
             ..Self::BLANK
         }
     }
@@ -92,139 +112,245 @@ impl Terms {
     }
 }
 
+/// Both parts of an order, live or ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order<'a> {
+    pub(super) id: u64,
+    pub(super) account: u32,
+    pub(super) instrument: u32,
+    pub(super) side: Side,
+    pub(super) price: i64,
+    pub(super) leaves: i64,
+    pub(super) terms: &'a Terms,
+    pub(super) extra: &'a Extra,
+}
+
+/// An order that has ended.
+#[derive(Clone, Copy, Debug)]
+struct Closed {
+    id: u64,
+    price: i64,
+    account: u32,
+    instrument: u32,
+    side: Side,
+    terms: Terms,
+}
+
+/// What an ended order keeps until it is forgotten: its id, and its [`Extra`].
+#[derive(Clone, Copy, Debug)]
+struct Owned {
+    id: u64,
+    extra: u32,
+}
+
+impl Closed {
+    #[inline(always)]
+    const fn new(node: &Node, terms: &Terms) -> Self {
+        let Node { id, price, account, instrument, side, .. } = *node;
+        Self { id, price, account, instrument, side, terms: *terms }
+    }
+}
+
 /// Every order that the engine knows.
 #[derive(Debug)]
 pub(super) struct Orders {
-    pub(super) nodes: Nodes,
-    terms: Slab<Terms>,
+    pub(super) nodes: Nodes<Terms>,
     index: Index,
-    clients: Table<ClientOrderId>,
-    clients_free: Vec<u32>,
-    /// Ended orders, linked through `account_next`: the first to be forgotten, and the last.
+    extras: Table<Extra>,
+    extras_free: Vec<u32>,
+    /// Ended orders: a ring, once there are `closed_kept`.
+    closed: Table<Closed>,
+    /// What of each must be given back, apart, so that forgetting one need not fetch all of it.
+    closed_owns: Table<Owned>,
+    /// The place in the ring of the oldest, where the next one goes.
     closed_oldest: u32,
-    closed_youngest: u32,
-    closed: usize,
-    closed_kept: usize,
+    closed_kept: u32,
+}
+
+/// Where an order is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is live, in this slot.
+    Live(u32),
+    /// It has ended, and has this place in the ring.
+    Closed(u32),
 }
 
 impl Orders {
-    pub(super) fn new(closed_kept: usize) -> Self {
+    pub(super) fn new(closed_kept: u32) -> Self {
         Self {
             nodes: Nodes::new(),
-            terms: Slab::new(),
             index: Index::default(),
-            clients: Table::new(),
-            clients_free: Vec::new(),
-            closed_oldest: NONE,
-            closed_youngest: NONE,
-            closed: 0,
+            extras: Table::new(),
+            extras_free: Vec::new(),
+            closed: Table::new(),
+            closed_owns: Table::new(),
+            closed_oldest: 0,
             closed_kept,
         }
     }
 
     #[inline(always)]
     pub(super) fn terms(&self, slot: u32) -> &Terms {
-        &self.terms[slot]
+        self.nodes.beside(slot)
     }
 
     #[inline(always)]
     pub(super) fn terms_mut(&mut self, slot: u32) -> &mut Terms {
-        &mut self.terms[slot]
+        self.nodes.beside_mut(slot)
     }
 
-    /// The client's id of an order.
-    #[inline]
-    pub(super) fn client_order_id(&self, slot: u32) -> Option<ClientOrderId> {
-        let client = self.terms[slot].client;
-        if client == NONE { None } else { self.clients.find(client).copied() }
+    #[inline(always)]
+    pub(super) fn extra(&self, slot: u32) -> &Extra {
+        self.extra_of(self.nodes.beside(slot))
+    }
+
+    #[inline(always)]
+    pub(super) fn extra_of(&self, terms: &Terms) -> &Extra {
+        if terms.extra == NONE { &Extra::NOTHING } else { &self.extras[terms.extra] }
+    }
+
+    /// Changes the trigger of a stop.
+    pub(super) fn set_trigger(&mut self, slot: u32, trigger: i64) {
+        let extra = self.nodes.beside(slot).extra;
+        if let Some(extra) = self.extras.find_mut(extra) {
+            extra.trigger = trigger;
+        }
+    }
+
+    /// A live order.
+    #[inline(always)]
+    pub(super) fn live(&self, slot: u32) -> Order<'_> {
+        let Node { id, account, instrument, side, price, leaves, .. } = self.nodes[slot];
+        let terms = self.nodes.beside(slot);
+        Order { id, account, instrument, side, price, leaves, terms, extra: self.extra_of(terms) }
+    }
+
+    /// An order that has ended.
+    pub(super) fn closed(&self, place: u32) -> Order<'_> {
+        let Closed { id, price, account, instrument, side, ref terms } = self.closed[place];
+        Order { id, account, instrument, side, price, leaves: 0, terms, extra: self.extra_of(terms) }
     }
 
     /// Keeps a new order and returns its slot.
-    #[inline]
-    pub(super) fn insert(&mut self, node: Node, terms: Terms, client: Option<&ClientOrderId>) -> u32 {
-        let slot = self.slot_for(node);
-        let client = client.map_or(NONE, |client| self.keep_client(client));
-        self.terms[slot] = Terms { client, ..terms };
-        self.index.insert(node.id, slot);
+    #[inline(always)]
+    pub(super) fn insert(&mut self, node: Node, terms: Terms) -> u32 {
+        let id = node.id;
+        let slot = self.slot_for(node, terms);
+        self.index.insert(id, Place::live(slot));
         slot
+    }
+
+    /// Keeps an order that ends as it comes.
+    pub(super) fn insert_closed(&mut self, node: Node, terms: Terms) {
+        self.index.insert(node.id, Place::NOWHERE);
+        self.keep_closed(Closed::new(&node, &terms));
     }
 
     /// Keeps an exchange's quote and returns its slot.
     pub(super) fn insert_quote(&mut self, exchange: u32, instrument: u32, side: Side, price: i64, leaves: i64) -> u32 {
-        self.slot_for(Node::quote(exchange, instrument, side, price, leaves))
+        self.slot_for(Node::quote(exchange, instrument, side, price, leaves), Terms::BLANK)
     }
 
-    #[inline]
-    fn slot_for(&mut self, node: Node) -> u32 {
-        let slot = self.nodes.insert(node).expect("orders, ended ones kept and quotes are bounded far below 2^32");
-        while self.terms.len() <= slot {
-            self.terms.push(Terms::BLANK);
+    #[inline(always)]
+    fn slot_for(&mut self, node: Node, terms: Terms) -> u32 {
+        self.nodes.insert(node, terms).expect("open orders and quotes are bounded far below 2^32")
+    }
+
+    /// Keeps what few orders have, and returns where; [`NONE`] if there is nothing.
+    #[inline(always)]
+    pub(super) fn keep_extra(&mut self, trigger: i64, expire_at: i64, client: Option<&ClientOrderId>) -> u32 {
+        if trigger == 0 && expire_at == NEVER && client.is_none() {
+            return NONE;
         }
-        slot
+        self.keep(Extra { trigger, expire_at, client_order_id: client.copied() })
     }
 
-    fn keep_client(&mut self, client: &ClientOrderId) -> u32 {
-        match self.clients_free.pop() {
+    fn keep(&mut self, extra: Extra) -> u32 {
+        match self.extras_free.pop() {
             Some(place) => {
-                self.clients[place] = *client;
+                self.extras[place] = extra;
                 place
             }
-            None => self.clients.push(*client).unwrap_or(NONE),
+            None => self.extras.push(extra).unwrap_or(NONE),
         }
     }
 
-    /// The slot of an order of this account; another's is not found.
+    /// Where an order of this account is; another's is not found.
     #[inline]
-    pub(super) fn find(&self, account: u32, id: u64) -> Option<u32> {
-        self.index.find(id).filter(|slot| self.nodes[*slot].account == account)
+    pub(super) fn find(&self, account: u32, id: u64) -> Option<Found> {
+        let found = self.find_any(id)?;
+        let owner = match found {
+            Found::Live(slot) => self.nodes[slot].account,
+            Found::Closed(place) => self.closed[place].account,
+        };
+        (owner == account).then_some(found)
     }
 
-    /// The slot of an order.
-    pub(super) fn slot(&self, id: u64) -> Option<u32> {
-        self.index.find(id)
-    }
-
-    /// The slots of all known orders, by id.
-    pub(super) fn slots(&self) -> impl Iterator<Item = u32> + '_ {
-        self.index.slots()
-    }
-
-    /// The ended orders that are still known, the first to be forgotten first.
-    pub(super) fn closed_slots(&self) -> impl Iterator<Item = u32> + '_ {
-        let some = |slot: u32| (slot != NONE).then_some(slot);
-        std::iter::successors(some(self.closed_oldest), move |slot| some(self.nodes[*slot].account_next))
-    }
-
-    /// Puts an ended order behind the others, and forgets the oldest if there are too many.
+    /// Where an order is.
     #[inline]
+    pub(super) fn find_any(&self, id: u64) -> Option<Found> {
+        let place = self.index.find(id)?;
+        Some(if place.is_closed() { Found::Closed(place.number()) } else { Found::Live(place.number()) })
+    }
+
+    /// All known orders, by id.
+    pub(super) fn all(&self) -> impl Iterator<Item = Order<'_>> + '_ {
+        self.index.ids().filter_map(|id| match self.find_any(id)? {
+            Found::Live(slot) => Some(self.live(slot)),
+            Found::Closed(place) => Some(self.closed(place)),
+        })
+    }
+
+    /// The slots of all live orders, by id.
+    pub(super) fn live_slots(&self) -> impl Iterator<Item = u32> + '_ {
+        self.index.ids().filter_map(|id| match self.find_any(id)? {
+            Found::Live(slot) => Some(slot),
+            Found::Closed(_) => None,
+        })
+    }
+
+    /// The ids of the ended orders that are still known, the first to be forgotten first.
+    pub(super) fn closed_ids(&self) -> impl Iterator<Item = u64> + '_ {
+        let (younger, older) = self.closed.as_slice().split_at(self.closed_oldest as usize);
+        older.iter().chain(younger).map(|closed| closed.id)
+    }
+
+    /// Moves an ended order behind the others, and forgets the oldest if there are too many.
+    #[inline(always)]
     pub(super) fn close(&mut self, slot: u32) {
-        self.nodes[slot].account_next = NONE;
-        match self.closed_youngest {
-            NONE => self.closed_oldest = slot,
-            youngest => self.nodes[youngest].account_next = slot,
-        }
-        self.closed_youngest = slot;
-        if self.closed < self.closed_kept {
-            self.closed = self.closed.saturating_add(1);
+        let (node, terms) = self.nodes.pair(slot);
+        let closed = Closed::new(node, terms);
+        self.nodes.free(slot);
+        self.keep_closed(closed);
+    }
+
+    #[inline(always)]
+    fn keep_closed(&mut self, closed: Closed) {
+        let owned = Owned { id: closed.id, extra: closed.terms.extra };
+        if self.closed.len() < self.closed_kept {
+            self.index.set(closed.id, Place::closed(self.closed.len()));
+            self.closed.push(closed);
+            self.closed_owns.push(owned);
+        } else if self.closed_kept == 0 {
+            self.forget(owned);
         } else {
-            self.forget_oldest();
+            let place = self.closed_oldest;
+            self.closed[place] = closed;
+            let forgotten = std::mem::replace(&mut self.closed_owns[place], owned);
+            let next = place.wrapping_add(1);
+            self.closed_oldest = if next == self.closed_kept { 0 } else { next };
+            self.index.set(owned.id, Place::closed(place));
+            self.forget(forgotten);
         }
     }
 
-    #[inline]
-    fn forget_oldest(&mut self) {
-        let slot = self.closed_oldest;
-        let Node { id, account_next, .. } = self.nodes[slot];
-        self.closed_oldest = account_next;
-        if account_next == NONE {
-            self.closed_youngest = NONE;
-        }
+    #[inline(always)]
+    fn forget(&mut self, Owned { id, extra }: Owned) {
         self.index.remove(id);
-        let client = std::mem::replace(&mut self.terms[slot].client, NONE);
-        if client != NONE {
-            self.clients_free.push(client);
+        if extra != NONE {
+            self.extras_free.push(extra);
         }
-        self.nodes.free(slot);
     }
 
     /// Gives back the slot of a quote that no longer stands.

@@ -7,41 +7,46 @@ use super::book::Node;
 use super::check::Draft;
 use super::matching::Stop;
 use super::orders::{NEVER, Terms};
-use super::report::Detail;
+use super::report::Because;
 use super::table::NONE;
-use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce};
+use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce, TriggerBy};
 
 impl Engine {
     /// Numbers a new order, and trades or refuses it.
+    #[inline]
     pub(super) fn place(&mut self, place: &Place, events: &mut Events) -> Outcome {
         if !self.ledger.contains(place.account.0) {
             return Outcome::NotFound;
         }
-        self.last.order = self.last.order.saturating_add(1);
+        self.last.order = self.last.order.wrapping_add(1);
         let order_id = OrderId(self.last.order);
         match self.check(place) {
-            Ok(draft) => self.accept(order_id, place, draft, events),
-            Err(detail) => self.reject(order_id, place, detail, events),
+            Ok(draft) => self.accept(order_id, place, &draft, events),
+            Err(because) => self.reject(order_id, place, because, events),
         }
         Outcome::Placed(order_id)
     }
 
-    fn reject(&mut self, order_id: OrderId, place: &Place, detail: Detail, events: &mut Events) {
+    #[cold]
+    fn reject(&mut self, order_id: OrderId, place: &Place, because: Because, events: &mut Events) {
         let instrument = place.instrument.and_then(|instrument| self.market_of(instrument)).unwrap_or(NONE);
         let node = Node::order(order_id.0, place.account.0, instrument, place.side, 0, 0);
-        let slot = self.orders.insert(node, Terms::received(place, self.now), place.client_order_id.as_ref());
-        self.emit(slot, ExecutionType::Rejected, detail, events);
-        self.orders.close(slot);
+        let extra = self.orders.keep_extra(0, NEVER, place.client_order_id.as_ref());
+        let mut terms = Terms::received(place, 0, TriggerBy::Last, extra, self.now);
+        self.emit_rejected(&node, &mut terms, because, events);
+        self.orders.insert_closed(node, terms);
     }
 
-    fn accept(&mut self, order_id: OrderId, place: &Place, draft: Draft, events: &mut Events) {
-        let Draft { market, quantity, price, trigger, trigger_by, expire_at, hold } = draft;
+    #[inline(always)]
+    fn accept(&mut self, order_id: OrderId, place: &Place, draft: &Draft, events: &mut Events) {
+        let Draft { market, quantity, price, trigger, trigger_by, expire_at, hold } = *draft;
+        let extra = self.orders.keep_extra(trigger, expire_at, place.client_order_id.as_ref());
         let node = Node::order(order_id.0, place.account.0, market, place.side, price, quantity);
-        let terms = Terms { quantity, trigger, trigger_by, expire_at, ..Terms::received(place, self.now) };
-        let slot = self.orders.insert(node, terms, place.client_order_id.as_ref());
-        self.set_hold(slot, hold);
-        self.emit(slot, ExecutionType::Accepted, Detail::NONE, events);
-        if self.orders.terms(slot).is_stop() {
+        let terms = Terms::received(place, quantity, trigger_by, extra, self.now);
+        let slot = self.orders.insert(node, terms);
+        self.hold_first(slot, hold);
+        self.emit(slot, ExecutionType::Accepted, None, events);
+        if trigger > 0 {
             self.park_or_fire(slot, events);
         } else {
             self.execute(slot, events);
@@ -74,6 +79,7 @@ impl Engine {
     }
 
     /// Lets an order stand in the book, behind what is there.
+    #[inline(always)]
     fn rest(&mut self, slot: u32, events: &mut Events) {
         let Node { instrument: market, side, price, .. } = self.orders.nodes[slot];
         let total = self.markets[market].book.rest(&mut self.orders.nodes, slot);
@@ -82,6 +88,7 @@ impl Engine {
     }
 
     /// Counts an order among its account's open ones, if it is not yet.
+    #[inline(always)]
     pub(super) fn open(&mut self, slot: u32) {
         let node = &mut self.orders.nodes[slot];
         if std::mem::replace(&mut node.open, true) {
@@ -90,28 +97,26 @@ impl Engine {
         let account = self.ledger.account_mut(node.account);
         node.account_previous = std::mem::replace(&mut account.youngest, slot);
         node.account_next = NONE;
-        account.open_orders = account.open_orders.saturating_add(1);
-        self.open_orders = self.open_orders.saturating_add(1);
-        let id = node.id;
+        account.open_orders = account.open_orders.wrapping_add(1);
+        self.open_orders = self.open_orders.wrapping_add(1);
         match node.account_previous {
             NONE => account.oldest = slot,
             previous => self.orders.nodes[previous].account_next = slot,
         }
-        let expire_at = self.orders.terms(slot).expire_at;
-        if expire_at != NEVER {
-            self.order_ends.insert((expire_at, id));
+        if self.orders.terms(slot).extra != NONE {
+            self.start_clock(slot);
         }
     }
 
     /// Takes an order that has ended out of everything that is for live ones, and keeps it among the ended.
     pub(super) fn close(&mut self, slot: u32) {
-        self.release_hold(slot);
+        self.release_in_hand(slot);
         let node = &mut self.orders.nodes[slot];
         if std::mem::replace(&mut node.open, false) {
-            let Node { id, account, account_previous: previous, account_next: next, .. } = *node;
+            let Node { account, account_previous: previous, account_next: next, .. } = *node;
             let account = self.ledger.account_mut(account);
-            account.open_orders = account.open_orders.saturating_sub(1);
-            self.open_orders = self.open_orders.saturating_sub(1);
+            account.open_orders = account.open_orders.wrapping_sub(1);
+            self.open_orders = self.open_orders.wrapping_sub(1);
             match previous {
                 NONE => account.oldest = next,
                 previous => self.orders.nodes[previous].account_next = next,
@@ -120,9 +125,8 @@ impl Engine {
                 NONE => account.youngest = previous,
                 next => self.orders.nodes[next].account_previous = previous,
             }
-            let expire_at = self.orders.terms(slot).expire_at;
-            if expire_at != NEVER {
-                self.order_ends.remove(&(expire_at, id));
+            if self.orders.terms(slot).extra != NONE {
+                self.stop_clock(slot);
             }
         }
         self.orders.close(slot);

@@ -2,29 +2,27 @@
 //!
 //! Here, and only here, executions are numbered and statuses change.
 
-use super::Engine;
 use super::book::{Node, UNLIMITED_SHARE};
-use super::orders::{NEVER, Terms};
+use super::ledger::Account;
+use super::orders::{Extra, NEVER, Order, Terms};
+use super::table::NONE;
+use super::{Counters, Engine};
 use crate::domain::{
     AccountId, Code, Events, ExecId, Execution, ExecutionType, Fill, InstrumentId, LevelChange, Nanos, OrderId, Parked,
     Price, Quantity, Seq, Side,
 };
 
-/// What an execution tells beyond its order.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Detail {
-    pub(super) fill: Option<Fill>,
-    pub(super) code: Option<Code>,
-    /// The price that the code speaks of, in ticks; 0: none.
+/// Why, and the price that this speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Because {
+    pub(super) code: Code,
+    /// In ticks; 0: none.
     pub(super) reference: i64,
 }
 
-impl Detail {
-    /// Nothing more to tell.
-    pub(super) const NONE: Self = Self { fill: None, code: None, reference: 0 };
-
-    pub(super) const fn code(code: Code) -> Self {
-        Self { code: Some(code), ..Self::NONE }
+impl From<Code> for Because {
+    fn from(code: Code) -> Self {
+        Self { code, reference: 0 }
     }
 }
 
@@ -41,49 +39,46 @@ pub(super) fn shown(total: i128) -> Option<Quantity> {
 }
 
 impl Engine {
-    /// Numbers an execution of an order, moves its status on, and appends it.
-    #[inline]
-    pub(super) fn emit(&mut self, slot: u32, execution_type: ExecutionType, detail: Detail, events: &mut Events) {
-        let client_order_id = self.orders.client_order_id(slot);
-        let Node { id, account, instrument, side, price, leaves, .. } = self.orders.nodes[slot];
-        let terms = self.orders.terms_mut(slot);
-        let parked = if terms.is_stop() { Parked::UntilTriggered } else { Parked::No };
-        let status = terms.status.after(execution_type, parked).expect("the status table knows every change");
-        assert!(terms.cum.saturating_add(leaves) <= terms.quantity, "an order is for no more than its quantity");
-        terms.status = status;
-        terms.updated_at = self.now;
-        if status.is_terminal() && !execution_type.is_refused_request() {
-            terms.code = detail.code;
+    /// Moves a live order's status on, and tells it.
+    #[inline(always)]
+    pub(super) fn emit(&mut self, slot: u32, event: ExecutionType, because: Option<Because>, events: &mut Events) {
+        let (node, terms) = self.orders.nodes.pair_mut(slot);
+        terms.move_on(event, because.map(|because| because.code), node.leaves, self.now);
+        let account = self.ledger.account_mut(node.account);
+        let execution = self.last.execution(account, node, terms, event, None, because, self.now);
+        events.executions.push(execution);
+        if terms.extra != NONE {
+            tell_extra(events, self.orders.extra(slot));
         }
-        let Terms { quantity, cum, notional, trigger, expire_at, created_at, order_type, time_in_force, .. } = *terms;
-        self.last.execution = self.last.execution.saturating_add(1);
-        let seq = &mut self.ledger.account_mut(account).seq;
-        *seq = seq.saturating_add(1);
-        events.executions.push(Execution {
-            exec_id: ExecId(self.last.execution),
-            seq: Seq(*seq),
-            account: AccountId(account),
-            instrument: Some(InstrumentId(instrument)).filter(|instrument| instrument.0 != super::NONE),
-            order_id: OrderId(id),
-            client_order_id,
-            execution_type,
-            status,
-            side,
-            order_type,
-            time_in_force,
-            expire_at: Some(Nanos(expire_at)).filter(|_| expire_at != NEVER),
-            quantity: lots(quantity),
-            price: Price::new(price),
-            trigger_price: Price::new(trigger),
-            cum_qty: lots(cum),
-            leaves_qty: lots(leaves),
-            cum_notional: notional,
-            fill: detail.fill,
-            code: detail.code,
-            reference: Price::new(detail.reference),
-            created_at: Nanos(created_at),
-            ts: Nanos(self.now),
-        });
+    }
+
+    /// As [`Engine::emit`], where it happens seldom.
+    #[inline(never)]
+    pub(super) fn emit_rare(&mut self, slot: u32, event: ExecutionType, because: Option<Because>, events: &mut Events) {
+        self.emit(slot, event, because, events);
+    }
+
+    /// Tells of an order that has ended, and stays as it is.
+    pub(super) fn emit_closed(&mut self, place: u32, event: ExecutionType, because: Because, events: &mut Events) {
+        let order = self.orders.closed(place);
+        let Order { id, account, instrument, side, price, terms, .. } = order;
+        let status = terms.status.after(event, Parked::No).expect("the status table knows every change");
+        let node = Node::order(id, account, instrument, side, price, 0);
+        let terms = Terms { status, ..*terms };
+        let account = self.ledger.account_mut(account);
+        let execution = self.last.execution(account, &node, &terms, event, None, Some(because), self.now);
+        events.executions.push(execution);
+        tell_extra(events, order.extra);
+    }
+
+    /// Tells of an order that never was: it is refused.
+    pub(super) fn emit_rejected(&mut self, node: &Node, terms: &mut Terms, because: Because, events: &mut Events) {
+        terms.move_on(ExecutionType::Rejected, Some(because.code), 0, self.now);
+        let account = self.ledger.account_mut(node.account);
+        let event = ExecutionType::Rejected;
+        let execution = self.last.execution(account, node, terms, event, None, Some(because), self.now);
+        events.executions.push(execution);
+        tell_extra(events, self.orders.extra_of(terms));
     }
 
     /// Tells what now stands at a price.
@@ -92,6 +87,73 @@ impl Engine {
         if let Some(price) = Price::new(price) {
             let quantity = shown(total);
             events.levels.push(LevelChange { instrument: InstrumentId(market), side, price, quantity });
+        }
+    }
+}
+
+/// Adds to the last execution what few orders have.
+#[inline(never)]
+pub(super) fn tell_extra(events: &mut Events, extra: &Extra) {
+    if let Some(execution) = events.executions.last_mut() {
+        execution.client_order_id = extra.client_order_id;
+        execution.trigger_price = Price::new(extra.trigger);
+        execution.expire_at = Some(Nanos(extra.expire_at)).filter(|end| end.0 != NEVER);
+    }
+}
+
+impl Terms {
+    /// Moves the status on, as the table says.
+    #[inline(always)]
+    pub(super) fn move_on(&mut self, event: ExecutionType, code: Option<Code>, leaves: i64, now: i64) {
+        let parked = if self.is_stop() { Parked::UntilTriggered } else { Parked::No };
+        self.status = self.status.after(event, parked).expect("the status table knows every change");
+        // Both at most 10^18.
+        assert!(self.cum.wrapping_add(leaves) <= self.quantity, "an order is for no more than its quantity");
+        self.updated_at = now;
+        self.code = if self.status.is_terminal() { code } else { None };
+    }
+}
+
+impl Counters {
+    /// Numbers an execution of an account's order, without what is kept aside of it.
+    #[expect(clippy::too_many_arguments, reason = "the parts of an execution, which is built where it will lie")]
+    #[inline(always)]
+    pub(super) fn execution(
+        &mut self,
+        account: &mut Account,
+        node: &Node,
+        terms: &Terms,
+        event: ExecutionType,
+        fill: Option<Fill>,
+        because: Option<Because>,
+        now: i64,
+    ) -> Execution {
+        self.execution = self.execution.wrapping_add(1);
+        account.seq = account.seq.wrapping_add(1);
+        Execution {
+            exec_id: ExecId(self.execution),
+            seq: Seq(account.seq),
+            account: AccountId(node.account),
+            instrument: if node.instrument == NONE { None } else { Some(InstrumentId(node.instrument)) },
+            order_id: OrderId(node.id),
+            client_order_id: None,
+            execution_type: event,
+            status: terms.status,
+            side: node.side,
+            order_type: terms.order_type,
+            time_in_force: terms.time_in_force,
+            expire_at: None,
+            quantity: lots(terms.quantity),
+            price: Price::new(node.price),
+            trigger_price: None,
+            cum_qty: lots(terms.cum),
+            leaves_qty: lots(node.leaves),
+            cum_notional: terms.notional,
+            fill,
+            code: because.map(|because| because.code),
+            reference: because.and_then(|because| Price::new(because.reference)),
+            created_at: Nanos(terms.created_at),
+            ts: Nanos(now),
         }
     }
 }

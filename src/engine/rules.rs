@@ -46,8 +46,11 @@ pub(super) struct Rules {
     lot: i128,
     maker: Fee,
     taker: Fee,
+    larger: Fee,
     /// Whether a buyer pays in what it receives.
     received: bool,
+    /// What a buy holds for a tick·lot, where that is whole units: then nothing needs rounding.
+    hold_of_tick_lot: Option<i128>,
     /// Lots; 0 for none.
     pub(super) quantity_min: i64,
     pub(super) quantity_max: i64,
@@ -78,6 +81,8 @@ impl Rules {
             0 => countable,
             configured => configured.min(countable),
         };
+        let larger = Fee::new(spec.maker_fee.max(spec.taker_fee), tick_lot, lot);
+        let received = spec.fee_asset == FeeAsset::Received;
         let min_notional = Money::from(spec.min_notional).units();
         Self {
             base,
@@ -86,7 +91,13 @@ impl Rules {
             lot,
             maker: Fee::new(spec.maker_fee, tick_lot, lot),
             taker: Fee::new(spec.taker_fee, tick_lot, lot),
-            received: spec.fee_asset == FeeAsset::Received,
+            larger,
+            received,
+            hold_of_tick_lot: if received {
+                Some(tick_lot)
+            } else {
+                larger.of_tick_lot.and_then(|fee| tick_lot.checked_add(fee))
+            },
             quantity_min: lots(spec.min_quantity),
             quantity_max,
             notional_min: min_notional / tick_lot + i128::from(min_notional % tick_lot > 0),
@@ -101,17 +112,17 @@ impl Rules {
     /// Units of quote in `notional` tick·lots.
     #[inline(always)]
     pub(super) fn value(&self, notional: i128) -> i128 {
-        notional * self.tick_lot
+        times(notional, self.tick_lot)
     }
 
     /// Units of base in `lots`.
     #[inline(always)]
     pub(super) fn base_units(&self, lots: i64) -> i128 {
-        i128::from(lots) * self.lot
+        times(i128::from(lots), self.lot)
     }
 
     /// What one side of a trade pays, and in which asset: rounded half up, of quote or of what a buyer receives.
-    #[inline]
+    #[inline(always)]
     pub(super) fn fee(&self, side: Side, role: Liquidity, notional: i128, lots: i64) -> i128 {
         let fee = match role {
             Liquidity::Maker => &self.maker,
@@ -120,15 +131,14 @@ impl Rules {
         if fee.rate == 0 {
             0
         } else if self.fee_in_base(side) {
-            fee.of_lot.map_or_else(|| fee.of(self.base_units(lots)), |each| i128::from(lots) * each)
+            fee.of_lot.map_or_else(|| fee.of(self.base_units(lots)), |each| times(i128::from(lots), each))
         } else {
             self.quote_fee(fee, notional)
         }
     }
 
-    #[inline]
     fn quote_fee(&self, fee: &Fee, notional: i128) -> i128 {
-        fee.of_tick_lot.map_or_else(|| fee.of(self.value(notional)), |each| notional * each)
+        fee.of_tick_lot.map_or_else(|| fee.of(self.value(notional)), |each| times(notional, each))
     }
 
     /// Whether this side pays its fee in the base asset.
@@ -138,16 +148,20 @@ impl Rules {
     }
 
     /// What an order of `lots` that may trade for `notional` holds: base for a sell, quote with the larger fee for a buy.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hold(&self, side: Side, notional: i128, lots: i64) -> i128 {
-        match side {
-            Side::Sell => self.base_units(lots),
-            Side::Buy => {
-                let fee = if self.maker.rate > self.taker.rate { &self.maker } else { &self.taker };
-                let fee = if self.received || fee.rate == 0 { 0 } else { self.quote_fee(fee, notional) };
-                self.value(notional) + fee
-            }
+        match (side, self.hold_of_tick_lot) {
+            (Side::Sell, _) => self.base_units(lots),
+            (Side::Buy, Some(each)) => times(notional, each),
+            (Side::Buy, None) => self.value(notional) + self.quote_fee(&self.larger, notional),
         }
+    }
+
+    /// What a buy at `price` sets free when `lots` of it trade and `left` are left.
+    #[inline(always)]
+    pub(super) fn freed(&self, price: i64, lots: i64, left: i64) -> i128 {
+        let hold = |lots: i64| self.hold(Side::Buy, times(i128::from(price), i128::from(lots)), lots);
+        if self.hold_of_tick_lot.is_some() { hold(lots) } else { hold(left + lots) - hold(left) }
     }
 
     /// What a buy pays as a taker for `notional`.
@@ -155,6 +169,12 @@ impl Rules {
     pub(super) fn cost(&self, notional: i128, lots: i64) -> i128 {
         let fee = if self.received { 0 } else { self.fee(Side::Buy, Liquidity::Taker, notional, lots) };
         self.value(notional) + fee
+    }
+
+    /// Whether limit prices must be within a band.
+    #[inline(always)]
+    pub(super) const fn has_band(&self) -> bool {
+        self.band.is_some()
     }
 
     /// Whether a price is within the band around a reference.
@@ -167,10 +187,17 @@ impl Rules {
     }
 
     /// The end of the day that `now` is in.
+    #[inline(never)]
     pub(super) fn day_end_after(&self, now: i64) -> i64 {
         let since = now.saturating_sub(self.day_end).rem_euclid(DAY);
         now.saturating_add(DAY - since)
     }
+}
+
+/// A product within the bounds above. Not checked: that costs five times the product itself, for every trade.
+#[inline(always)]
+const fn times(one: i128, other: i128) -> i128 {
+    one.wrapping_mul(other)
 }
 
 /// A band in percent as a fraction; `None` if it is zero.

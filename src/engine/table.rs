@@ -82,11 +82,13 @@ pub(super) struct Slab<T> {
     len: u32,
 }
 
-impl<T: Copy> Slab<T> {
+impl<T> Slab<T> {
     pub(super) const fn new() -> Self {
         Self { chunks: Vec::new(), len: 0 }
     }
+}
 
+impl<T: Copy> Slab<T> {
     /// Appends a value and returns its number; `None` if the numbers are used up.
     pub(super) fn push(&mut self, value: T) -> Option<u32> {
         let number = self.len;
@@ -97,11 +99,6 @@ impl<T: Copy> Slab<T> {
         }
         self[number] = value;
         Some(number)
-    }
-
-    /// How many there are.
-    pub(super) const fn len(&self) -> u32 {
-        self.len
     }
 }
 

@@ -7,15 +7,14 @@
 use super::Engine;
 use super::book::{Node, Owner, queue};
 use super::market::is_reached;
-use super::report::Detail;
 use crate::domain::{Code, Events, ExecutionType, Side, TriggerBy};
 
 impl Engine {
     /// Fires a stop that is already through, lets any other wait.
+    #[inline(never)]
     pub(super) fn park_or_fire(&mut self, slot: u32, events: &mut Events) {
         let Node { instrument: market, side, .. } = self.orders.nodes[slot];
-        let terms = self.orders.terms(slot);
-        let (by, trigger) = (terms.trigger_by, terms.trigger);
+        let (by, trigger) = (self.orders.terms(slot).trigger_by, self.orders.extra(slot).trigger);
         if is_reached(side, self.markets[market].watched(by), trigger) {
             return self.fire(slot, events);
         }
@@ -24,8 +23,15 @@ impl Engine {
     }
 
     /// Moves the stops that a price has reached to those that are about to trade.
-    #[inline]
+    #[inline(always)]
     pub(super) fn trigger_reached(&mut self, market: u32, by: TriggerBy) {
+        if self.markets[market].stops.any(by) {
+            self.trigger_some(market, by);
+        }
+    }
+
+    #[inline(never)]
+    fn trigger_some(&mut self, market: u32, by: TriggerBy) {
         let watched = self.markets[market].watched(by);
         for side in [Side::Buy, Side::Sell] {
             while let Some(slot) = self.markets[market].stops.reached(by, side, watched) {
@@ -37,7 +43,8 @@ impl Engine {
 
     /// Turns a stop into what it stands for, and trades it.
     fn fire(&mut self, slot: u32, events: &mut Events) {
-        self.emit(slot, ExecutionType::Triggered, Detail::NONE, events);
+        self.emit_rare(slot, ExecutionType::Triggered, None, events);
+        self.take_in_hand(slot);
         let terms = self.orders.terms_mut(slot);
         terms.triggered = true;
         let post_only = terms.post_only;
@@ -49,28 +56,40 @@ impl Engine {
     }
 
     /// Ends what a command began in a market: fires the stops it triggered, and theirs, and asserts that the book is sound.
+    #[inline(always)]
     pub(super) fn finish(&mut self, market: u32, events: &mut Events) {
-        while let Some(slot) = self.triggered.pop_front() {
-            self.fire(slot, events);
+        if !self.triggered.is_empty() {
+            self.fire_all(events);
         }
         assert!(self.is_uncrossed(market), "no client order crosses a level");
     }
 
+    #[inline(never)]
+    fn fire_all(&mut self, events: &mut Events) {
+        while let Some(slot) = self.triggered.pop_front() {
+            self.fire(slot, events);
+        }
+    }
+
     /// Whether no client's order crosses a level; exchanges' levels may cross each other.
-    #[inline]
-    fn is_uncrossed(&self, market: u32) -> bool {
+    #[inline(always)]
+    pub(super) fn is_uncrossed(&self, market: u32) -> bool {
         let book = &self.markets[market].book;
         match (book.best(Side::Buy), book.best(Side::Sell)) {
-            (Some(bid), Some(ask)) if bid >= ask => {
-                let best_of_clients = |side| {
-                    let mut levels = book.levels(side);
-                    let client = |slot: u32| self.orders.nodes[slot].owner == Owner::Client;
-                    levels.find(|level| queue(&self.orders.nodes, level.oldest).any(client)).map(|level| level.price)
-                };
-                best_of_clients(Side::Buy).is_none_or(|price| price < ask)
-                    && best_of_clients(Side::Sell).is_none_or(|price| price > bid)
-            }
+            (Some(bid), Some(ask)) if bid >= ask => self.only_exchanges_cross(market, bid, ask),
             _ => true,
         }
+    }
+
+    #[cold]
+    fn only_exchanges_cross(&self, market: u32, bid: i64, ask: i64) -> bool {
+        let book = &self.markets[market].book;
+        let best_of_clients = |side| {
+            let mut levels = book.levels(side);
+            let client = |slot: u32| self.orders.nodes[slot].owner == Owner::Client;
+            levels.find(|level| queue(&self.orders.nodes, level.oldest).any(client)).map(|level| level.price)
+        };
+        best_of_clients(Side::Buy).is_none_or(|price| price < ask)
+            && best_of_clients(Side::Sell).is_none_or(|price| price > bid)
     }
 }

@@ -1,9 +1,9 @@
 //! Views: what can be seen of the state from outside. Nothing changes here.
 
 use super::Engine;
-use super::book::Node;
-use super::orders::{NEVER, Terms};
+use super::orders::{Found, NEVER, Order};
 use super::report::{lots, shown};
+use super::table::NONE;
 use crate::domain::{
     AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, Instrument, InstrumentId, Money,
     Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy,
@@ -155,39 +155,41 @@ impl Engine {
 
     /// An order that is open, or ended lately.
     pub fn order(&self, order_id: OrderId) -> Option<OrderView> {
-        self.orders.slot(order_id.0).map(|slot| self.view(slot))
+        match self.orders.find_any(order_id.0)? {
+            Found::Live(slot) => Some(view(&self.orders.live(slot))),
+            Found::Closed(place) => Some(view(&self.orders.closed(place))),
+        }
     }
 
     /// The orders in books and those that wait for a trigger, by id.
     pub fn open_orders(&self) -> impl Iterator<Item = OrderView> + '_ {
-        self.orders.slots().filter(|slot| self.orders.nodes[*slot].open).map(|slot| self.view(slot))
+        self.orders.live_slots().map(|slot| view(&self.orders.live(slot)))
     }
+}
 
-    fn view(&self, slot: u32) -> OrderView {
-        let Node { id, account, instrument, side, price, leaves, .. } = self.orders.nodes[slot];
-        let terms: &Terms = self.orders.terms(slot);
-        OrderView {
-            order_id: OrderId(id),
-            client_order_id: self.orders.client_order_id(slot),
-            account: AccountId(account),
-            instrument: self.market_of(InstrumentId(instrument)).map(InstrumentId),
-            side,
-            order_type: terms.order_type,
-            time_in_force: terms.time_in_force,
-            expire_at: Some(Nanos(terms.expire_at)).filter(|end| end.0 != NEVER),
-            quantity: lots(terms.quantity),
-            price: Price::new(price),
-            trigger_price: Price::new(terms.trigger),
-            trigger_by: Some(terms.trigger_by).filter(|_| terms.is_stop()),
-            post_only: terms.post_only,
-            stp: terms.stp,
-            status: terms.status,
-            cum_qty: lots(terms.cum),
-            leaves_qty: lots(leaves),
-            cum_notional: terms.notional,
-            code: terms.code,
-            created_at: Nanos(terms.created_at),
-            updated_at: Nanos(terms.updated_at),
-        }
+fn view(order: &Order<'_>) -> OrderView {
+    let Order { id, account, instrument, side, price, leaves, terms, extra } = *order;
+    OrderView {
+        order_id: OrderId(id),
+        client_order_id: extra.client_order_id,
+        account: AccountId(account),
+        instrument: Some(InstrumentId(instrument)).filter(|instrument| instrument.0 != NONE),
+        side,
+        order_type: terms.order_type,
+        time_in_force: terms.time_in_force,
+        expire_at: Some(Nanos(extra.expire_at)).filter(|end| end.0 != NEVER),
+        quantity: lots(terms.quantity),
+        price: Price::new(price),
+        trigger_price: Price::new(extra.trigger),
+        trigger_by: Some(terms.trigger_by).filter(|_| terms.is_stop()),
+        post_only: terms.post_only,
+        stp: terms.stp,
+        status: terms.status,
+        cum_qty: lots(terms.cum),
+        leaves_qty: lots(leaves),
+        cum_notional: terms.notional,
+        code: terms.code,
+        created_at: Nanos(terms.created_at),
+        updated_at: Nanos(terms.updated_at),
     }
 }

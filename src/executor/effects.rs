@@ -8,10 +8,10 @@ use crate::domain::{
     AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side,
     Trade, TradeReport,
 };
-use crate::engine;
+use crate::engine::{self, Engine};
 use crate::journal::Record;
 use crate::queue::Answer;
-use crate::read::{self, Changes, ReadModel};
+use crate::read::{self, Changes};
 use crate::stream::{
     Block, BlockBuilder,
     encode::{self, BookReport},
@@ -47,6 +47,8 @@ pub(super) struct Batch {
     pub(super) levels: Vec<LevelChange>,
     executions: BTreeMap<AccountId, BlockBuilder>,
     trades: BTreeMap<InstrumentId, BlockBuilder>,
+    /// Builders of batches before, for their memory.
+    idle: Vec<BlockBuilder>,
     numbers: Numbers,
 }
 
@@ -60,7 +62,8 @@ struct Numbers {
 impl Batch {
     /// Adds an execution.
     pub(super) fn report(&mut self, report: Report, account: &AccountName) {
-        let block = self.executions.entry(report.order.account).or_insert_with(|| BlockBuilder::new(report.seq.0));
+        let idle = &mut self.idle;
+        let block = self.executions.entry(report.order.account).or_insert_with(|| builder(idle, report.seq.0));
         assert_eq!(block.next_seq(), report.seq.0, "an account's executions are numbered densely");
         block.push(|into| encode::execution(&report, account, into));
         self.accounts.insert(report.order.account);
@@ -71,7 +74,8 @@ impl Batch {
     pub(super) fn trade(&mut self, trade: &Trade, instrument: &Instrument) {
         let report = TradeReport::new(trade, instrument);
         let next = self.numbers.trades.entry(instrument.id).or_insert(1);
-        let block = self.trades.entry(instrument.id).or_insert_with(|| BlockBuilder::new(*next));
+        let idle = &mut self.idle;
+        let block = self.trades.entry(instrument.id).or_insert_with(|| builder(idle, *next));
         block.push(|into| encode::trade(&report, into));
         *next = block.next_seq();
         self.effects.changes.trades.push((instrument.id, report));
@@ -87,7 +91,7 @@ impl Batch {
     }
 
     /// Makes one change of each book out of all its changed levels.
-    pub(super) fn books(&mut self, read: &ReadModel) {
+    pub(super) fn books(&mut self, engine: &Engine) {
         let mut last_words: BTreeMap<(InstrumentId, Side, Price), LevelChange> = BTreeMap::new();
         for level in self.levels.drain(..) {
             last_words.insert((level.instrument, level.side, level.price), level);
@@ -97,7 +101,7 @@ impl Batch {
             books.entry(key.0).or_default().push(level);
         }
         for (id, levels) in books {
-            let Some(instrument) = read.instruments().get(id.0 as usize) else { continue };
+            let Some(instrument) = engine.instrument(id) else { continue };
             let seq = *self.numbers.books.entry(id).and_modify(|seq| *seq += 1).or_insert(1);
             self.effects.books.push((id, book_frame(instrument, seq, &levels)));
             self.effects.changes.books.push((id, seq, levels));
@@ -106,10 +110,21 @@ impl Batch {
 
     /// What is kept, what is shown, and the batch to go on with.
     pub(super) fn finish(self) -> (Vec<Record>, Effects, Self) {
-        let mut effects = self.effects;
-        effects.executions = self.executions.into_iter().map(|(account, block)| (account, block.build())).collect();
-        effects.trades = self.trades.into_iter().map(|(instrument, block)| (instrument, block.build())).collect();
-        (self.records, effects, Self { numbers: self.numbers, ..Self::default() })
+        let Self { records, mut effects, mut idle, numbers, .. } = self;
+        for (account, mut block) in self.executions {
+            effects.executions.push((account, block.build()));
+            idle.push(block);
+        }
+        for (instrument, mut block) in self.trades {
+            effects.trades.push((instrument, block.build()));
+            idle.push(block);
+        }
+        // The next batch is likely to be as large.
+        let mut next = Self { idle, numbers, records: Vec::with_capacity(records.len()), ..Self::default() };
+        next.effects.changes.reports.reserve(effects.changes.reports.len());
+        next.effects.changes.trades.reserve(effects.changes.trades.len());
+        next.effects.replies.reserve(effects.replies.len());
+        (records, effects, next)
     }
 
     /// What to answer, given the outcome of a command whose reports start at `first_report`.
@@ -131,6 +146,13 @@ impl Batch {
         };
         answer.expect("an outcome that names an order comes with an execution of it")
     }
+}
+
+/// A builder whose first frame will have `first_seq`.
+fn builder(idle: &mut Vec<BlockBuilder>, first_seq: u64) -> BlockBuilder {
+    let Some(mut builder) = idle.pop() else { return BlockBuilder::new(first_seq) };
+    builder.restart(first_seq);
+    builder
 }
 
 fn book_frame(instrument: &Instrument, seq: u64, levels: &[LevelChange]) -> Block {

@@ -1,7 +1,7 @@
 //! The one task that executes: it takes requests from the queue, numbers and stamps them, applies them to the engine, and
 //! hands the journal each batch with what it will show.
 //!
-//! In: the queue's [`Outlet`]. Out: [`Effects`] behind the journal's gate. It alone owns the engine, so no lock guards an
+//! In: the queue's [`Outlet`]. Out: records and [`Effects`], through the journal's gate. It alone owns the engine, so no lock guards an
 //! order.
 //!
 //! - **Batches.** Everything that waits is executed together, up to [`BATCH_MAX`] requests, and becomes visible together.
@@ -23,8 +23,7 @@ pub use release::Release;
 use crate::domain::{AccountId, Command, Events, ExecutionType, Nanos, OrderId, Outcome, Place, Replace, Report};
 use crate::engine::Engine;
 use crate::journal::{Journal, Record};
-use crate::queue::{Action, Admission, Answer, Outlet, Request, Target};
-use crate::read::ReadModel;
+use crate::queue::{Action, Admission, Answer, Fingerprint, Outlet, Request, Target};
 use effects::Batch;
 
 /// The most requests that are executed before their effects are released: bounds how long a reader waits behind a batch.
@@ -34,16 +33,12 @@ pub const BATCH_MAX: usize = 512;
 pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
 
 /// What an executor is made of.
-#[expect(missing_debug_implementations, reason = "a journal and a clock have nothing to show")]
+#[expect(missing_debug_implementations, reason = "a clock has nothing to show")]
 pub struct Parts {
     /// The engine, which only the executor touches.
     pub engine: Engine,
-    /// Where batches are kept before they show.
-    pub journal: Box<dyn Journal<Effects>>,
     /// Client ids, to follow an order by its client's name for it.
     pub admission: Admission,
-    /// The instruments and account names that reports are written with.
-    pub read: Arc<ReadModel>,
     /// Where the time comes from.
     pub clock: Clock,
     /// Simulated time that each request takes.
@@ -69,25 +64,26 @@ impl std::fmt::Debug for Executor {
 }
 
 impl Executor {
-    /// An executor that has applied `genesis`, the venue's configuration as commands.
-    pub fn new(parts: Parts, genesis: Vec<Command>) -> Self {
-        let mut executor = Self {
-            parts,
-            number: 0,
-            stamp: Nanos(0),
-            events: Events::default(),
-            batch: Batch::default(),
-            quotes: Vec::new(),
-        };
-        for command in genesis {
-            executor.apply(command);
+    /// An executor that has executed nothing yet.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, number: 0, stamp: Nanos(0), events: Events::default(), batch: Batch::default(), quotes: Vec::new() }
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.parts.engine
+    }
+
+    /// Applies the venue's configuration, which is commands like any other: a batch of its own.
+    pub fn configure(&mut self, commands: Vec<Command>) -> (Vec<Record>, Effects) {
+        for command in commands {
+            self.apply(command);
         }
-        executor.finish_batch();
-        executor
+        self.finish_batch()
     }
 
     /// Executes until `drain` is canceled and the queue is empty.
-    pub async fn run(mut self, mut outlet: Outlet, drain: CancellationToken) {
+    pub async fn run(mut self, mut outlet: Outlet, mut journal: Box<dyn Journal<Effects>>, drain: CancellationToken) {
         let mut draining = false;
         loop {
             tokio::select! {
@@ -112,6 +108,10 @@ impl Executor {
                 requests_max = 1;
             }
             self.execute_batch(&mut outlet, requests_max);
+            let (records, effects) = self.finish_batch();
+            if !records.is_empty() || !effects.replies.is_empty() {
+                journal.append(records, effects.executions_hash, effects);
+            }
             // Lets those run who were answered, and those who fill the next batch.
             tokio::task::yield_now().await;
         }
@@ -134,7 +134,6 @@ impl Executor {
             let Some(request) = outlet.take() else { break };
             self.execute(request);
         }
-        self.finish_batch();
     }
 
     fn execute(&mut self, request: Request) {
@@ -174,10 +173,24 @@ impl Executor {
         }
     }
 
+    /// Applies inputs again, as they were numbered and stamped: all that were kept together. What they show is what it was
+    /// then, if the hash of its executions is.
+    pub fn replay(&mut self, records: &mut Vec<Record>) -> Effects {
+        for Record { number, stamp, command } in records.drain(..) {
+            (self.number, self.stamp) = (number, stamp);
+            self.apply_stamped(command);
+        }
+        self.finish_batch().1
+    }
+
     /// Numbers, stamps and applies a command; its reports are the batch's from the second result on.
     fn apply(&mut self, command: Command) -> (Outcome, usize) {
         self.number += 1;
         self.stamp = self.stamp.max((self.parts.clock)());
+        self.apply_stamped(command)
+    }
+
+    fn apply_stamped(&mut self, command: Command) -> (Outcome, usize) {
         self.events.clear();
         let outcome = self.parts.engine.apply(self.number, self.stamp, &command, &mut self.events);
         let first_report = self.batch.effects.changes.reports.len();
@@ -185,22 +198,22 @@ impl Executor {
             Command::Place(place) => Some(place),
             _ => None,
         };
-        let instruments = self.parts.read.instruments();
+        let Parts { engine, .. } = &self.parts;
         for execution in &self.events.executions {
             let hash = &mut self.batch.effects.executions_hash;
             *hash = hash.wrapping_add(execution.digest());
-            let instrument = execution.instrument.and_then(|id| instruments.get(id.0 as usize));
+            let instrument = execution.instrument.and_then(|id| engine.instrument(id));
             let report = match (execution.execution_type, place, instrument) {
                 (ExecutionType::Rejected, Some(place), _) => Report::refused(execution, place, instrument),
                 (_, _, Some(instrument)) => Report::new(execution, instrument),
                 _ => unreachable!("only a rejected order has no instrument, and only a place is rejected"),
             };
-            if let Some(account) = self.parts.read.account_name(execution.account) {
-                self.batch.report(report, account);
+            if let Some(account) = engine.account(execution.account) {
+                self.batch.report(report, &account.name);
             }
         }
         for trade in &self.events.trades {
-            if let Some(instrument) = instruments.get(trade.instrument.0 as usize) {
+            if let Some(instrument) = engine.instrument(trade.instrument) {
                 self.batch.trade(trade, instrument);
             }
         }
@@ -213,8 +226,8 @@ impl Executor {
     /// Notes what a command touched beyond its events.
     fn note(&mut self, command: &Command, outcome: Outcome) {
         match (command, outcome) {
-            (Command::Place(Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
-                self.parts.admission.numbered(*account, *id, order_id);
+            (Command::Place(place @ Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
+                self.parts.admission.numbered(*account, *id, Fingerprint::of(place), order_id);
                 self.batch.effects.kept.push((*account, *id, order_id));
             }
             (Command::Deposit { account, .. }, _) => {
@@ -227,18 +240,16 @@ impl Executor {
         }
     }
 
-    /// Completes the batch and hands it to the journal.
-    fn finish_batch(&mut self) {
+    /// Completes the batch: what is kept, and what it shows once it is.
+    fn finish_batch(&mut self) -> (Vec<Record>, Effects) {
         let mut batch = std::mem::take(&mut self.batch);
         for account in std::mem::take(&mut batch.accounts) {
             batch.balances(account, self.parts.engine.balances(account));
         }
-        batch.books(&self.parts.read);
+        batch.books(&self.parts.engine);
         let (records, effects, next) = batch.finish();
         self.batch = next;
-        if !records.is_empty() || !effects.replies.is_empty() {
-            self.parts.journal.append(records, effects.executions_hash, effects);
-        }
+        (records, effects)
     }
 }
 

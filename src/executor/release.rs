@@ -21,10 +21,17 @@ pub struct Release {
 impl Release {
     /// Lets a batch's effects out.
     pub fn release(&self, effects: Effects) {
-        self.read.apply(effects.changes);
-        self.admission.kept(&effects.kept);
-        self.hub.publish(effects.executions, effects.trades, effects.books);
-        for (reply, answer) in effects.replies {
+        effects.release(&self.read, &self.hub, &self.admission);
+    }
+}
+
+impl Effects {
+    /// Lets these effects out: into the read model, then the stream, then to those who asked.
+    pub fn release(self, read: &ReadModel, hub: &Hub, admission: &Admission) {
+        read.apply(self.changes);
+        admission.kept(&self.kept);
+        hub.publish(self.executions, self.trades, self.books);
+        for (reply, answer) in self.replies {
             // Who asked may have left; what was done stays done.
             drop(reply.send(answer));
         }

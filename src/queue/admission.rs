@@ -104,9 +104,11 @@ impl Admission {
         }
     }
 
-    /// Notes that the executor numbered an order. It is not kept yet, so nobody who waits is told.
-    pub fn numbered(&self, account: AccountId, id: ClientOrderId, order: OrderId) {
-        if let Some(Held { state: State::InFlight { order_id, .. }, .. }) = self.lock().get_mut(&(account, id)) {
+    /// Notes that the executor numbered an order. It is not kept yet, so nobody who waits is told. An order that nobody
+    /// reserved its id for comes out of the journal.
+    pub fn numbered(&self, account: AccountId, id: ClientOrderId, fingerprint: Fingerprint, order: OrderId) {
+        let new = || Held { fingerprint, state: State::InFlight { order_id: None, waiters: Vec::new() } };
+        if let State::InFlight { order_id, .. } = &mut self.lock().entry((account, id)).or_insert_with(new).state {
             *order_id = Some(order);
         }
     }
@@ -187,7 +189,7 @@ mod tests {
         assert!(matches!(admission.reserve(ACCOUNT, id("a"), Fingerprint(2)), Verdict::Conflict));
         assert!(matches!(admission.reserve(AccountId(1), id("a"), Fingerprint(2)), Verdict::New(_)));
         reservation.queued();
-        admission.numbered(ACCOUNT, id("a"), OrderId(7));
+        admission.numbered(ACCOUNT, id("a"), Fingerprint(1), OrderId(7));
         assert_eq!(admission.order_id(ACCOUNT, id("a")), Some(OrderId(7)));
         assert_eq!(waiter.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         admission.kept(&[(ACCOUNT, id("a"), OrderId(7))]);

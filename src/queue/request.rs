@@ -1,6 +1,6 @@
 //! What waits in the queue, and what is answered to who sent it.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::oneshot;
 
@@ -89,13 +89,13 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The order was numbered; as it is after executing as far as it went at once.
-    Placed(Order),
+    Placed(Arc<Order>),
     /// The order is canceled; as it ended.
-    Canceled(Order),
+    Canceled(Arc<Order>),
     /// This many were canceled.
     CanceledAll(u32),
     /// The order has new terms.
-    Replaced(Order, Priority),
+    Replaced(Arc<Order>, Priority),
     /// The order could not be canceled or replaced; the report says why.
     TooLate(Box<Report>),
     /// The account has no such order, or it ended too long ago for the engine to know.

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
 };
 
 use crate::domain::{AssetName, Money, Order, OrderId, Symbol};
@@ -22,7 +23,7 @@ pub struct Balance {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The order.
-    Order(Box<Order>),
+    Order(Arc<Order>),
     /// It may have been the account's, and closed too long ago to be kept.
     Gone,
     /// It is not the account's.
@@ -57,8 +58,8 @@ pub struct OrdersQuery {
 /// One account's orders and balances.
 #[derive(Debug, Default)]
 pub(super) struct Account {
-    open: BTreeMap<OrderId, Order>,
-    closed: BTreeMap<OrderId, Order>,
+    open: BTreeMap<OrderId, Arc<Order>>,
+    closed: BTreeMap<OrderId, Arc<Order>>,
     pub(super) balances: Vec<Balance>,
 }
 
@@ -67,21 +68,17 @@ impl Account {
         self.open.len()
     }
 
-    pub(super) fn order(&self, order_id: OrderId) -> Option<&Order> {
+    pub(super) fn order(&self, order_id: OrderId) -> Option<&Arc<Order>> {
         self.open.get(&order_id).or_else(|| self.closed.get(&order_id))
     }
 
-    /// Keeps an order as it is now; true if this closed it.
-    pub(super) fn put(&mut self, order: Order) -> bool {
-        if !order.status.is_terminal() {
+    /// Keeps an order as it is now.
+    pub(super) fn put(&mut self, order: Arc<Order>) {
+        if order.status.is_terminal() {
+            self.open.remove(&order.order_id);
+            self.closed.insert(order.order_id, order);
+        } else {
             self.open.insert(order.order_id, order);
-            return false;
-        }
-        self.open.remove(&order.order_id);
-        match self.closed.get(&order.order_id) {
-            // A cancel or replace that came too late tells of the order as it ended, and changes nothing in it.
-            Some(_) => false,
-            None => self.closed.insert(order.order_id, order).is_none(),
         }
     }
 
@@ -89,10 +86,10 @@ impl Account {
         self.closed.remove(&order_id);
     }
 
-    pub(super) fn orders(&self, query: &OrdersQuery) -> Vec<Order> {
+    pub(super) fn orders(&self, query: &OrdersQuery) -> Vec<Arc<Order>> {
         let before = query.after.map_or(Unbounded, Excluded);
-        let newest = |orders: &'_ BTreeMap<OrderId, Order>| -> Vec<Order> {
-            let wanted = |order: &&Order| query.symbol.is_none_or(|symbol| order.symbol == symbol);
+        let newest = |orders: &'_ BTreeMap<OrderId, Arc<Order>>| -> Vec<Arc<Order>> {
+            let wanted = |order: &&Arc<Order>| query.symbol.is_none_or(|symbol| order.symbol == symbol);
             orders
                 .range((Unbounded, before))
                 .rev()

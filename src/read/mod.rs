@@ -9,7 +9,7 @@ mod account;
 mod market;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
@@ -39,14 +39,15 @@ pub struct Changes {
 }
 
 /// What everyone may read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ReadModel {
     instruments: Arc<[Instrument]>,
+    symbols: HashMap<Symbol, InstrumentId>,
     accounts: Arc<[AccountName]>,
     state: RwLock<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     accounts: Vec<Account>,
     markets: Vec<Market>,
@@ -56,15 +57,14 @@ struct State {
 }
 
 impl ReadModel {
-    /// An empty read model of these instruments and accounts, each at the place of its id.
-    pub fn new(instruments: Arc<[Instrument]>, accounts: Arc<[AccountName]>) -> Self {
-        let state = State {
-            accounts: accounts.iter().map(|_| Account::default()).collect(),
-            markets: instruments.iter().map(|_| Market::default()).collect(),
-            closed: VecDeque::new(),
-            last_order_id: OrderId(0),
-        };
-        Self { instruments, accounts, state: RwLock::new(state) }
+    /// Learns of instruments and accounts, each at the place of its id. Those it knows keep what it knows of them.
+    pub fn define(&mut self, instruments: &[Instrument], accounts: Vec<AccountName>) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.markets.resize_with(instruments.len(), Market::default);
+        state.accounts.resize_with(accounts.len(), Account::default);
+        self.symbols = instruments.iter().map(|instrument| (instrument.spec.symbol, instrument.id)).collect();
+        self.instruments = instruments.into();
+        self.accounts = accounts.into();
     }
 
     /// Every instrument, at the place of its id.
@@ -74,7 +74,7 @@ impl ReadModel {
 
     /// The instrument of a symbol.
     pub fn instrument(&self, symbol: &Symbol) -> Option<&Instrument> {
-        self.instruments.iter().find(|instrument| instrument.spec.symbol == *symbol)
+        self.instruments.get(self.symbols.get(symbol)?.0 as usize)
     }
 
     /// Every account's name, at the place of its id.
@@ -95,7 +95,8 @@ impl ReadModel {
     /// Takes in what a batch changed.
     pub fn apply(&self, changes: Changes) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        for report in changes.reports {
+        // What was refused tells of the order at that moment, and changes nothing in it.
+        for report in changes.reports.into_iter().filter(|report| !report.execution_type.is_refused_request()) {
             state.put(report.order);
         }
         for (instrument, trade) in changes.trades {
@@ -119,14 +120,14 @@ impl ReadModel {
     pub fn order(&self, account: AccountId, order_id: OrderId) -> Found {
         let state = self.read();
         match state.accounts.get(account.0 as usize).and_then(|account| account.order(order_id)) {
-            Some(order) => Found::Order(Box::new(order.clone())),
+            Some(order) => Found::Order(order.clone()),
             None if state.kept_from().is_some_and(|oldest| order_id < oldest) => Found::Gone,
             None => Found::Unknown,
         }
     }
 
     /// The orders of an account that a query asks for, newest first.
-    pub fn orders(&self, account: AccountId, query: &OrdersQuery) -> Vec<Order> {
+    pub fn orders(&self, account: AccountId, query: &OrdersQuery) -> Vec<Arc<Order>> {
         let state = self.read();
         state.accounts.get(account.0 as usize).map(|account| account.orders(query)).unwrap_or_default()
     }
@@ -162,11 +163,13 @@ impl ReadModel {
 }
 
 impl State {
-    fn put(&mut self, order: Order) {
+    fn put(&mut self, order: Arc<Order>) {
         self.last_order_id = self.last_order_id.max(order.order_id);
         let (account_id, order_id) = (order.account, order.order_id);
+        let closed = order.status.is_terminal();
         let Some(account) = self.accounts.get_mut(account_id.0 as usize) else { return };
-        if !account.put(order) {
+        account.put(order);
+        if !closed {
             return;
         }
         self.closed.push_back((account_id, order_id));

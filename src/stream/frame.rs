@@ -30,7 +30,7 @@ impl Block {
     }
 }
 
-/// Builds a block, frame by frame.
+/// Builds blocks, frame by frame; keeps its memory from one to the next.
 #[derive(Debug)]
 pub struct BlockBuilder {
     first_seq: u64,
@@ -59,9 +59,22 @@ impl BlockBuilder {
         self.first_seq + self.ends.len() as u64
     }
 
-    /// The finished block.
-    pub fn build(self) -> Block {
-        Block { first_seq: self.first_seq, ends: self.ends, bytes: self.bytes.into() }
+    /// The finished block, in memory of just its size. The next one will follow on it.
+    pub fn build(&mut self) -> Block {
+        let block = Block {
+            first_seq: self.first_seq,
+            ends: self.ends.as_slice().into(),
+            bytes: Bytes::copy_from_slice(&self.bytes),
+        };
+        self.restart(self.next_seq());
+        block
+    }
+
+    /// Begins an empty block whose first frame will have `first_seq`.
+    pub fn restart(&mut self, first_seq: u64) {
+        self.first_seq = first_seq;
+        self.ends.clear();
+        self.bytes.clear();
     }
 }
 

@@ -33,24 +33,33 @@ pub struct Hub {
     best: Arc<Log>,
     /// The queue's counters, each second.
     queue: Arc<Log>,
+    /// How many executions of an account are kept in memory.
+    ring: u64,
     /// Changes whenever any public log has grown.
     public: watch::Sender<()>,
 }
 
 impl Hub {
-    /// The logs of a venue with so many accounts and instruments; an account's executions are kept in memory up to
-    /// `ring` frames.
-    pub fn new(accounts: usize, instruments: usize, ring: u64) -> Self {
-        let logs = |count, kept| (0..count).map(|_| Arc::new(Log::new(1, kept))).collect();
+    /// A hub that keeps up to `ring` executions of an account in memory.
+    pub fn new(ring: u64) -> Self {
         Self {
-            executions: logs(accounts, ring),
-            trades: logs(instruments, PUBLIC_FRAMES_KEPT),
-            books: logs(instruments, PUBLIC_FRAMES_KEPT),
+            executions: Vec::new(),
+            trades: Vec::new(),
+            books: Vec::new(),
             quotes: RwLock::default(),
             best: Arc::new(Log::new(1, SECONDS_KEPT)),
             queue: Arc::new(Log::new(1, SECONDS_KEPT)),
+            ring,
             public: watch::Sender::new(()),
         }
+    }
+
+    /// Makes logs for so many accounts and instruments; those there are stay as they are.
+    pub fn define(&mut self, accounts: usize, instruments: usize) {
+        let ring = self.ring;
+        self.executions.resize_with(accounts, || Arc::new(Log::new(1, ring)));
+        self.trades.resize_with(instruments, || Arc::new(Log::new(1, PUBLIC_FRAMES_KEPT)));
+        self.books.resize_with(instruments, || Arc::new(Log::new(1, PUBLIC_FRAMES_KEPT)));
     }
 
     /// The executions of an account.

@@ -16,7 +16,7 @@ use axum::{
     body::Body,
     extract::{Request, State as Shared},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -27,6 +27,9 @@ use super::{Caller, Problem, State, extract::QueryOf};
 use crate::queue::ConnectionId;
 use session::Session;
 use subscriptions::Wish;
+
+/// The version of the protocol, the only one there is.
+const VERSION: &str = "13";
 
 /// When a socket is slow.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +56,14 @@ pub(super) async fn upgrade(
     QueryOf(query): QueryOf<StreamQuery>,
     mut request: Request,
 ) -> Result<Response, Problem> {
-    let accept = accept_key(request.headers())?;
+    let accept = match accept_key(request.headers()) {
+        Ok(accept) => accept,
+        Err(problem) => {
+            // What a client should have asked for (RFC 9110, section 15.5.22; RFC 6455, section 4.4).
+            let wanted = [(header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_VERSION, VERSION)];
+            return Ok((wanted, problem).into_response());
+        }
+    };
     let split = |list: &Option<String>| -> Option<Vec<String>> {
         list.as_ref().map(|list| list.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect())
     };
@@ -95,8 +105,8 @@ fn accept_key(headers: &HeaderMap) -> Result<String, Problem> {
         let detail = "This is a WebSocket: connect with a WebSocket client";
         return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail));
     }
-    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
-        let detail = "Sec-WebSocket-Version must be 13";
+    if !has(header::SEC_WEBSOCKET_VERSION, VERSION) {
+        let detail = format!("Sec-WebSocket-Version must be {VERSION}");
         return Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", detail));
     }
     // 16 random bytes in base64.

@@ -36,6 +36,8 @@ use crate::stream::text_frame;
 
 /// The largest message a client may send.
 const MESSAGE_MAX: usize = 64 * 1024;
+/// How much is read from a socket at once. tungstenite keeps and clears this much for every connection, at every read.
+const READ_BUFFER: usize = 8 * 1024;
 /// How many requests of one connection may wait for their answers; further ones are not read.
 const IN_FLIGHT_MAX: usize = 1_024;
 /// While so many bytes wait to go out, no requests are read.
@@ -119,6 +121,7 @@ impl Session {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_MAX))
             .max_frame_size(Some(MESSAGE_MAX))
+            .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .max_write_buffer_size(MESSAGE_MAX);
         let inbound = WebSocketStream::from_raw_socket(Duplex::new(read, early), Role::Server, Some(config)).await;
@@ -212,7 +215,7 @@ impl Session {
                 () = news(&mut executions) => if let Err(lost) = self.subscriptions.check_lag() {
                     return lost.into();
                 },
-                changed = public.changed() => if changed.is_err() { return End::Shutdown },
+                changed = public.changed(), if self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {
                     let beat = Status::new("heartbeat", last_seq(&self.state, self.account));
                     self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());

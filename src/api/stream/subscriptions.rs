@@ -15,8 +15,10 @@ use crate::stream::{
     text_frame,
 };
 
-/// How many bytes are taken from the logs at a time.
+/// How many bytes of executions are taken from their log at a time.
 const READ_BYTES: usize = 256 * 1024;
+/// How many bytes are taken from each public log at a time.
+const PUBLIC_READ_BYTES: usize = 32 * 1024;
 /// The most levels of a side in a book snapshot.
 const SNAPSHOT_DEPTH: usize = 100_000;
 /// The most symbols that one request may name.
@@ -158,7 +160,9 @@ impl Subscriptions {
                 Channel::Quotes => {
                     self.all_quotes |= wish.symbols.is_none();
                     for symbol in wish.symbols.clone().unwrap_or_else(|| state.hub.quoted()) {
-                        self.follow_quotes(state, symbol);
+                        if let Some(log) = state.hub.quotes(symbol) {
+                            self.follow((Channel::Quotes, Some(symbol)), &log);
+                        }
                     }
                 }
                 Channel::Best => self.follow((Channel::Best, None), state.hub.best()),
@@ -213,10 +217,18 @@ impl Subscriptions {
         }
     }
 
-    fn follow_quotes(&mut self, state: &State, symbol: Symbol) {
-        if let Some(log) = state.hub.quotes(symbol) {
-            self.follow((Channel::Quotes, Some(symbol)), &log);
+    /// Follows symbols that were quoted for the first time since the connection asked for all: from their first quote on.
+    fn follow_new_quotes(&mut self, state: &State) {
+        for symbol in state.hub.quoted() {
+            if let Some(log) = state.hub.quotes(symbol) {
+                self.public.entry((Channel::Quotes, Some(symbol))).or_insert_with(|| Cursor { log, seq: 1 });
+            }
         }
+    }
+
+    /// Whether anything is followed but the account's executions.
+    pub(super) fn follows_public(&self) -> bool {
+        self.all_quotes || !self.public.is_empty()
     }
 
     /// Takes from the logs what there is for this connection, up to a limit.
@@ -225,12 +237,10 @@ impl Subscriptions {
             executions.fill(self.lag_limit, out)?;
         }
         if self.all_quotes {
-            for symbol in state.hub.quoted() {
-                self.follow_quotes(state, symbol);
-            }
+            self.follow_new_quotes(state);
         }
         for ((channel, symbol), cursor) in &mut self.public {
-            match cursor.log.read(cursor.seq, READ_BYTES, out) {
+            match cursor.log.read(cursor.seq, PUBLIC_READ_BYTES, out) {
                 Read::Frames { next_seq } => cursor.seq = next_seq,
                 // Public channels are conflated for who is slow: a book starts anew, the others go on from the oldest.
                 Read::Gone { oldest_seq } => match (channel, symbol) {

@@ -138,7 +138,7 @@ impl Ladder {
 
     /// Queues an unlinked node at the back of a key's level. Returns what stands there now.
     #[inline]
-    pub fn push_back(&mut self, nodes: &mut Nodes, slot: u32, key: i64) -> i128 {
+    pub fn push_back<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, key: i64) -> i128 {
         let level = self.level_for(key);
         let youngest = self.levels[level].youngest;
         let node = &mut nodes[slot];
@@ -159,7 +159,7 @@ impl Ladder {
     }
 
     /// Queues an unlinked node before `younger`, or at the back if that is [`NONE`]. Returns what stands there now.
-    pub fn push_before(&mut self, nodes: &mut Nodes, slot: u32, key: i64, younger: u32) -> i128 {
+    pub fn push_before<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, key: i64, younger: u32) -> i128 {
         if younger == NONE {
             return self.push_back(nodes, slot, key);
         }
@@ -178,7 +178,7 @@ impl Ladder {
 
     /// Takes a node out of its level. Returns what stands there now.
     #[inline]
-    pub fn remove(&mut self, nodes: &mut Nodes, slot: u32) -> i128 {
+    pub fn remove<T>(&mut self, nodes: &mut Nodes<T>, slot: u32) -> i128 {
         let Node { leaves, level, previous, next, .. } = nodes[slot];
         let at = &mut self.levels[level];
         if previous == NONE {
@@ -201,7 +201,7 @@ impl Ladder {
 
     /// Lowers or raises a node's leaves, in its place. Returns what stands there now.
     #[inline]
-    pub fn resize(&mut self, nodes: &mut Nodes, slot: u32, leaves: i64) -> i128 {
+    pub fn resize<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, leaves: i64) -> i128 {
         let node = &mut nodes[slot];
         let change = share(leaves) - share(std::mem::replace(&mut node.leaves, leaves));
         let level = node.level;

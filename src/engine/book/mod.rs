@@ -126,7 +126,7 @@ impl Book {
 
     /// Queues a node behind what stands at its price. Returns what stands there now.
     #[inline]
-    pub fn rest(&mut self, nodes: &mut Nodes, slot: u32) -> i128 {
+    pub fn rest<T>(&mut self, nodes: &mut Nodes<T>, slot: u32) -> i128 {
         let node = &mut nodes[slot];
         node.place = Place::Book;
         let (side, key) = (node.side, flip(node.side, node.price));
@@ -134,7 +134,7 @@ impl Book {
     }
 
     /// Queues a node before `younger` at its price, behind all if that is [`crate::engine::NONE`]. Returns what stands there now.
-    pub fn rest_before(&mut self, nodes: &mut Nodes, slot: u32, younger: u32) -> i128 {
+    pub fn rest_before<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, younger: u32) -> i128 {
         let node = &mut nodes[slot];
         node.place = Place::Book;
         let (side, key) = (node.side, flip(node.side, node.price));
@@ -143,7 +143,7 @@ impl Book {
 
     /// Takes a node out. Returns what still stands at its price.
     #[inline]
-    pub fn remove(&mut self, nodes: &mut Nodes, slot: u32) -> i128 {
+    pub fn remove<T>(&mut self, nodes: &mut Nodes<T>, slot: u32) -> i128 {
         let node = &mut nodes[slot];
         node.place = Place::Nowhere;
         let side = node.side;
@@ -152,13 +152,13 @@ impl Book {
 
     /// Changes how much of a node is left, in its place. Returns what stands at its price now.
     #[inline]
-    pub fn resize(&mut self, nodes: &mut Nodes, slot: u32, leaves: i64) -> i128 {
+    pub fn resize<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, leaves: i64) -> i128 {
         self.ladder_mut(nodes[slot].side).resize(nodes, slot, leaves)
     }
 
     /// Trades `quantity` with a resting node and takes it out when nothing is left. Returns what still stands at its price.
     #[inline]
-    pub fn fill(&mut self, nodes: &mut Nodes, slot: u32, quantity: i64) -> i128 {
+    pub fn fill<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, quantity: i64) -> i128 {
         let node = &nodes[slot];
         let (side, leaves) = (node.side, node.leaves);
         if leaves == UNLIMITED {
@@ -175,9 +175,9 @@ impl Book {
     /// Takes up to `quantity` from the side opposite to `side`, at `limit` or better, oldest first; frees the slots of what
     /// is taken whole. Returns what is left of `quantity`. The book alone, without an engine around it.
     #[inline]
-    pub fn take(
+    pub fn take<T: Copy + Default>(
         &mut self,
-        nodes: &mut Nodes,
+        nodes: &mut Nodes<T>,
         side: Side,
         limit: Option<i64>,
         quantity: i64,
@@ -203,7 +203,7 @@ impl Book {
 }
 
 /// The slots of a queue from `slot` on, oldest first.
-pub fn queue(nodes: &Nodes, slot: u32) -> impl Iterator<Item = u32> + '_ {
+pub fn queue<T>(nodes: &Nodes<T>, slot: u32) -> impl Iterator<Item = u32> + '_ {
     let some = |slot: u32| (slot != super::NONE).then_some(slot);
     std::iter::successors(some(slot), move |slot| some(nodes[*slot].next))
 }

@@ -1,4 +1,5 @@
-//! Nodes: the hot part of every order, one cache line each, linked into the queue of its price level.
+//! Nodes: the hot part of every order, one cache line each, linked into the queue of its price level. Beside each lies what
+//! else its owner keeps of it: the engine its [`crate::engine`] terms, in the next line; a book alone, nothing.
 //!
 //! In: terms of an order or of an exchange's quote. Out: a slot, good until freed. Freed slots are used again, the last one
 //! first, so that a quiet book stays in cache. A node is in at most one queue at a time. Every operation is O(1).
@@ -63,6 +64,7 @@ pub struct Node {
 
 impl Node {
     /// A client's order, linked nowhere yet.
+    #[inline(always)]
     pub const fn order(id: u64, account: u32, instrument: u32, side: Side, price: i64, leaves: i64) -> Self {
         Self {
             price,
@@ -90,58 +92,101 @@ impl Node {
     }
 }
 
+/// A node and what lies beside it.
+#[derive(Clone, Copy, Debug)]
+struct Pair<T> {
+    node: Node,
+    beside: T,
+}
+
 /// All nodes of a venue, of all its books.
 #[derive(Debug)]
-pub struct Nodes {
-    slab: Slab<Node>,
+pub struct Nodes<T = ()> {
+    slab: Slab<Pair<T>>,
     /// The first free slot; the others follow through `next`.
     free: u32,
 }
 
-impl Default for Nodes {
+impl<T> Default for Nodes<T> {
     fn default() -> Self {
         Self { slab: Slab::new(), free: NONE }
     }
 }
 
-impl Nodes {
+impl<T: Copy + Default> Nodes<T> {
     /// No nodes.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Keeps a node and returns its slot; `None` if there are 2^32 already.
-    #[inline]
-    pub fn insert(&mut self, node: Node) -> Option<u32> {
-        let slot = self.free;
+    #[inline(always)]
+    pub fn insert(&mut self, node: Node, beside: T) -> Option<u32> {
+        let mut slot = self.free;
         if slot == NONE {
-            return self.slab.push(node);
+            slot = self.grow()?;
         }
-        self.free = self.slab[slot].next;
-        self.slab[slot] = node;
+        let pair = &mut self.slab[slot];
+        self.free = pair.node.next;
+        pair.node = node;
+        pair.beside = beside;
         Some(slot)
     }
 
+    /// Makes a free slot, linked to no other.
+    #[cold]
+    fn grow(&mut self) -> Option<u32> {
+        self.slab.push(Pair { node: Node::order(0, NONE, NONE, Side::Buy, 0, 0), beside: T::default() })
+    }
+
     /// Gives the slot of an unlinked node back.
-    #[inline]
+    #[inline(always)]
     pub fn free(&mut self, slot: u32) {
-        self.slab[slot].next = self.free;
+        self.slab[slot].node.next = self.free;
         self.free = slot;
     }
 }
 
-impl std::ops::Index<u32> for Nodes {
+impl<T> Nodes<T> {
+    /// A node and what lies beside it.
+    #[inline(always)]
+    pub fn pair(&self, slot: u32) -> (&Node, &T) {
+        let Pair { node, beside } = &self.slab[slot];
+        (node, beside)
+    }
+
+    /// A node and what lies beside it.
+    #[inline(always)]
+    pub fn pair_mut(&mut self, slot: u32) -> (&mut Node, &mut T) {
+        let Pair { node, beside } = &mut self.slab[slot];
+        (node, beside)
+    }
+
+    /// What lies beside a node.
+    #[inline(always)]
+    pub fn beside(&self, slot: u32) -> &T {
+        &self.slab[slot].beside
+    }
+
+    /// What lies beside a node.
+    #[inline(always)]
+    pub fn beside_mut(&mut self, slot: u32) -> &mut T {
+        &mut self.slab[slot].beside
+    }
+}
+
+impl<T> std::ops::Index<u32> for Nodes<T> {
     type Output = Node;
 
     #[inline(always)]
     fn index(&self, slot: u32) -> &Node {
-        &self.slab[slot]
+        &self.slab[slot].node
     }
 }
 
-impl std::ops::IndexMut<u32> for Nodes {
+impl<T> std::ops::IndexMut<u32> for Nodes<T> {
     #[inline(always)]
     fn index_mut(&mut self, slot: u32) -> &mut Node {
-        &mut self.slab[slot]
+        &mut self.slab[slot].node
     }
 }

@@ -1,0 +1,95 @@
+//! Servers under load: the venue, and the yardsticks, which are this very bench started again with an argument.
+
+use std::{
+    net::SocketAddr,
+    process::{ExitStatus, Stdio},
+};
+
+use anyhow::{Context, anyhow};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+};
+
+use super::PATIENCE;
+
+/// What a server's log says before its address.
+const ADDR: &str = "\"addr\":\"";
+/// The threads that a yardstick serves with; the venue takes one per core.
+const YARDSTICK_WORKERS: usize = 2;
+
+/// A server in a process of its own, which ends with this.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// Where it listens.
+    pub(crate) addr: SocketAddr,
+    child: Child,
+    /// Empty at the start, gone at the end.
+    _data: TempDir,
+}
+
+impl Server {
+    /// `openoutcry serve` with its default configuration, and what the environment of this bench changes in it:
+    /// `OPENOUTCRY_SERVER__WORKERS=1 cargo bench …` measures one worker.
+    pub(crate) async fn venue() -> anyhow::Result<Self> {
+        let data = tempfile::tempdir()?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
+        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        command.env("OPENOUTCRY_LOG__FORMAT", "json").env("RUST_LOG", "info");
+        Self::start(command, data).await
+    }
+
+    /// This bench as the server that its `main` makes of `argument`.
+    pub(crate) async fn yardstick(argument: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(argument);
+        Self::start(command, tempfile::tempdir()?).await
+    }
+
+    async fn start(mut command: Command, data: TempDir) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let mut log = BufReader::new(child.stderr.take().context("the log is piped")?).lines();
+        let listening = async {
+            while let Some(line) = log.next_line().await? {
+                if let Some((_, rest)) = line.split_once(ADDR) {
+                    return rest.split('"').next().unwrap_or_default().parse().map_err(anyhow::Error::from);
+                }
+            }
+            Err(anyhow!("a server ended before it listened"))
+        };
+        let addr = tokio::time::timeout(PATIENCE, listening).await??;
+        // Whatever else it has to say is a warning that the figures are not what they seem.
+        tokio::task::spawn_local(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                if !line.contains("\"level\":\"INFO\"") {
+                    super::say(&format!("server: {line}"));
+                }
+            }
+        });
+        Ok(Self { addr, child, _data: data })
+    }
+
+    /// Ends it now.
+    pub(crate) async fn end(mut self) -> anyhow::Result<ExitStatus> {
+        self.child.start_kill()?;
+        Ok(self.child.wait().await?)
+    }
+}
+
+/// Serves a yardstick on a free port until the process is killed.
+pub(crate) fn serve_yardstick(router: axum::Router) -> anyhow::Result<()> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(YARDSTICK_WORKERS).enable_all().build()?.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        announce(listener.local_addr()?);
+        Ok(axum::serve(listener, router).await?)
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "the log line that the bench waits for")]
+fn announce(addr: SocketAddr) {
+    eprintln!("{{\"level\":\"INFO\",{ADDR}{addr}\"}}");
+}

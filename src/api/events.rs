@@ -1,0 +1,94 @@
+//! `GET /executions/stream`: the account's executions as server-sent events, the same JSON as the WebSocket's, `id` the `seq`.
+//!
+//! A browser's `EventSource` that lost its connection asks again with `Last-Event-ID`, and misses nothing.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::State as Shared,
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::{Caller, Problem, State, extract::QueryOf};
+use crate::stream::{Log, Read, frames};
+
+/// How many bytes of frames become events at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// How often a silent stream says that it is alive.
+const COMMENT_EVERY: Duration = Duration::from_secs(10);
+
+/// The query of `GET /executions/stream`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    from_seq: Option<u64>,
+}
+
+/// A reader's place in its account's log.
+struct Reader {
+    state: State,
+    log: Arc<Log>,
+    news: watch::Receiver<u64>,
+    seq: u64,
+}
+
+/// `GET /executions/stream`
+pub(super) async fn executions(
+    Shared(state): Shared<State>,
+    Caller(account): Caller,
+    QueryOf(query): QueryOf<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let log = state.hub.executions(account).ok_or_else(Problem::internal)?.clone();
+    let news = log.watch();
+    let (oldest_seq, last_seq) = (log.oldest_seq(), log.last_seq());
+    let seq = match last_event_id(&headers)? {
+        Some(last) => last.saturating_add(1),
+        None => query.from_seq.unwrap_or(last_seq + 1),
+    };
+    if seq < oldest_seq || seq > last_seq + 1 {
+        return Err(Problem::gap(oldest_seq));
+    }
+    let events = stream::unfold(Reader { state, log, news, seq }, Reader::next);
+    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, Body::from_stream(events)).into_response())
+}
+
+/// The `seq` of the last event that the client has seen.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let seq = value.to_str().ok().and_then(|text| text.parse().ok());
+    seq.map(Some).ok_or_else(|| Problem::bad_request("invalid_query", "Last-Event-ID must be the seq of an execution"))
+}
+
+impl Reader {
+    /// The next events; ends when the venue shuts down, or when what comes next is not kept any more.
+    async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
+        loop {
+            let mut runs = VecDeque::new();
+            let Read::Frames { next_seq } = self.log.read(self.seq, READ_BYTES, &mut runs) else { return None };
+            if next_seq > self.seq {
+                let mut text = Vec::new();
+                for (frame, seq) in runs.iter().flat_map(frames).zip(self.seq..) {
+                    text.extend_from_slice(format!("id: {seq}\ndata: ").as_bytes());
+                    text.extend_from_slice(frame);
+                    text.extend_from_slice(b"\n\n");
+                }
+                self.seq = next_seq;
+                return Some((Ok(text.into()), self));
+            }
+            tokio::select! {
+                biased;
+                changed = self.news.changed() => changed.ok()?,
+                () = self.state.closing.cancelled() => return None,
+                () = tokio::time::sleep(COMMENT_EVERY) => return Some((Ok(Bytes::from_static(b": alive\n\n")), self)),
+            }
+        }
+    }
+}

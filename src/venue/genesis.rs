@@ -1,0 +1,93 @@
+//! The configuration as commands: what the engine depends on is an input like any other, and kept like any other.
+//!
+//! At a venue's first start this is all of it; later, what has changed since. A grid cannot change under orders that stand
+//! on it, and balances count only when an account is first seen.
+
+use anyhow::{Context, ensure};
+
+use crate::config::Config;
+use crate::domain::{Command, ExchangeName, Instrument, InstrumentId, InstrumentSpec, Quote, Sources};
+use crate::engine::Engine;
+
+/// The commands that bring `engine` to what is configured.
+///
+/// # Errors
+///
+/// If an instrument's grid has changed, or it cannot be traded.
+pub(super) fn difference(config: &Config, engine: &Engine) -> anyhow::Result<Vec<Command>> {
+    let mut commands = withdrawals(engine);
+    let mut quotes = Vec::new();
+    let mut next_id = (0..).nth(engine.instruments().len()).unwrap_or(u32::MAX);
+    for instrument in &config.instruments {
+        let spec = instrument.spec();
+        let known = engine.instruments().iter().find(|known| known.spec.symbol == spec.symbol);
+        let id = known.map_or(InstrumentId(next_id), |known| known.id);
+        next_id += u32::from(known.is_none());
+        check(&spec, id, known)?;
+        let old_price = known.and_then(|known| static_price(&known.spec));
+        let new_price = static_price(&spec);
+        if new_price != old_price {
+            quotes.push(match new_price {
+                Some(_) => Command::Quote(static_quote(&spec, id)?),
+                None => Command::WithdrawQuotes { exchange: static_exchange()?, instrument: Some(id) },
+            });
+        }
+        if known.is_none_or(|known| known.spec != spec) {
+            commands.push(Command::DefineInstrument(Box::new(spec)));
+        }
+    }
+    for account in &config.accounts {
+        if !engine.accounts().any(|known| known.name == account.name) {
+            commands.push(Command::OpenAccount(Box::new(account.spec())));
+        }
+    }
+    commands.append(&mut quotes);
+    Ok(commands)
+}
+
+/// The quotes of live feeds stand for what the exchanges said before the stop: they are withdrawn until they speak again.
+fn withdrawals(engine: &Engine) -> Vec<Command> {
+    let withdrawals = engine.instruments().iter().flat_map(|instrument| {
+        let live = |name: &&ExchangeName| ![Sources::STATIC, Sources::MANUAL].contains(&name.as_str());
+        let exchanges = instrument.spec.sources.names().iter().filter(live);
+        exchanges.map(|exchange| Command::WithdrawQuotes { exchange: *exchange, instrument: Some(instrument.id) })
+    });
+    withdrawals.collect()
+}
+
+fn check(spec: &InstrumentSpec, id: InstrumentId, known: Option<&Instrument>) -> anyhow::Result<()> {
+    let symbol = spec.symbol;
+    Instrument::new(id, spec.clone()).with_context(|| format!("instrument {symbol}"))?;
+    if let Some(known) = known {
+        let (tick, lot) = (known.spec.tick_size, known.spec.lot_size);
+        ensure!(
+            (tick, lot) == (spec.tick_size, spec.lot_size),
+            "instrument {symbol} was traded with tick_size {tick} and lot_size {lot}, which cannot change"
+        );
+    }
+    Ok(())
+}
+
+fn static_exchange() -> anyhow::Result<ExchangeName> {
+    Ok(ExchangeName::parse(Sources::STATIC)?)
+}
+
+fn static_price(spec: &InstrumentSpec) -> Option<crate::domain::Decimal> {
+    spec.reference_price.filter(|_| spec.sources.contains(Sources::STATIC))
+}
+
+/// A reference price as what it is: a quote without size of the exchange named `static`.
+fn static_quote(spec: &InstrumentSpec, instrument: InstrumentId) -> anyhow::Result<Quote> {
+    let price = static_price(spec);
+    Ok(Quote { exchange: static_exchange()?, instrument, bid: price, bid_size: None, ask: price, ask_size: None })
+}
+
+/// The reference prices of `instruments`, as quotes.
+///
+/// # Errors
+///
+/// None that can happen: the exchange's name is one.
+pub fn static_quotes(instruments: &[Instrument]) -> anyhow::Result<Vec<Quote>> {
+    let quoted = instruments.iter().filter(|instrument| static_price(&instrument.spec).is_some());
+    quoted.map(|instrument| static_quote(&instrument.spec, instrument.id)).collect()
+}

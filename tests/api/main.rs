@@ -1,0 +1,16 @@
+//! A real server on a port of its own, a real HTTP client, a real WebSocket client: the public contract from outside.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that does not find what it expects has failed")]
+
+mod bad_input;
+mod load;
+mod metrics;
+mod orders;
+mod process;
+mod shapes;
+mod socket;
+mod sockets;
+mod stream;
+mod terms;
+mod venue;
+mod wire;

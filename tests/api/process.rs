@@ -1,0 +1,257 @@
+//! The binary: signals, exit codes, what it prints.
+
+use std::{net::SocketAddr, process::Stdio};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    process::{Child, ChildStderr, Command},
+    time::timeout,
+};
+
+use crate::socket::Socket;
+use crate::venue::{Answer, PATIENCE, client, limit, market};
+
+/// The binary with nothing of this environment, on a free port, logging JSON.
+fn openoutcry(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
+    command.args(arguments).env_clear().env("OPENOUTCRY_LOG__FORMAT", "json").kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs it to its end: exit code, standard output, standard error.
+async fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+struct Server {
+    child: Child,
+    addr: SocketAddr,
+    /// The rest of its log: kept open, so that it can go on writing.
+    log: Lines<BufReader<ChildStderr>>,
+}
+
+impl Server {
+    /// Starts `openoutcry serve` and waits until it says where it listens.
+    async fn spawn(environment: &[(&str, &str)]) -> Self {
+        let mut command = openoutcry(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.envs(environment.iter().copied()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let listening = async {
+            loop {
+                let line = log.next_line().await.unwrap().expect("it ended before it listened");
+                let line: Value = serde_json::from_str(&line).unwrap();
+                if line["message"] == "listening" {
+                    return line["addr"].as_str().unwrap().parse().unwrap();
+                }
+            }
+        };
+        let addr = timeout(PATIENCE, listening).await.unwrap();
+        Self { child, addr, log }
+    }
+
+    async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().await.unwrap().success());
+    }
+
+    /// Waits for its end: the exit code.
+    async fn ended(mut self) -> Option<i32> {
+        let ending = async {
+            while let Some(_line) = self.log.next_line().await.unwrap() {}
+            self.child.wait().await.unwrap().code()
+        };
+        timeout(PATIENCE, ending).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_under_load_answers_every_accepted_order_and_ends_with_0() {
+    let server = Server::spawn(&[]).await;
+    let addr = server.addr;
+    let mut stream = Socket::connect(addr, "").await;
+    let posters: Vec<_> = (0..8)
+        .map(|poster: usize| {
+            tokio::spawn(async move {
+                let client = client();
+                let mut answered = Vec::new();
+                for n in 0.. {
+                    let quantity = format!("0.{:05}", 1 + (poster * 1_000 + n) % 99_999);
+                    let request = client.post(format!("http://{addr}/orders")).json(&market("buy", &quantity));
+                    let Ok(response) = request.send().await else { return (answered, "refused") };
+                    let (status, body) = (response.status(), response.bytes().await);
+                    let body: Value = serde_json::from_slice(&body.expect("an answer that began is finished")).unwrap();
+                    if status != 201 {
+                        assert_eq!((status.as_u16(), &body["code"]), (503, &json!("shutting_down")), "{body}");
+                        assert_eq!(body["outcome"], "not_accepted");
+                        return (answered, "shutting_down");
+                    }
+                    answered.push(body["order_id"].as_u64().unwrap());
+                }
+                unreachable!()
+            })
+        })
+        .collect();
+    stream.until(|frame| frame["seq"].as_u64() >= Some(200)).await;
+    server.signal("TERM").await;
+    let (code, reason, texts) = stream.closed().await;
+    assert_eq!((code, reason.as_str()), (1001, "shutting down"));
+    let last: Value = serde_json::from_str(texts.last().unwrap()).unwrap();
+    assert_eq!((&last["channel"], &last["type"]), (&json!("status"), &json!("shutdown")));
+
+    let mut answered: Vec<u64> = Vec::new();
+    for poster in posters {
+        answered.extend(timeout(PATIENCE, poster).await.unwrap().unwrap().0);
+    }
+    answered.sort_unstable();
+    // Two executions an order: the stream's last number says how many there were.
+    let executed = last["last_seq"].as_u64().unwrap() / 2;
+    assert_eq!(answered, (1..=executed).collect::<Vec<_>>(), "answered is executed, and executed is answered");
+    assert_eq!(server.ended().await, Some(0));
+    assert!(client().get(format!("http://{addr}/livez")).send().await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_an_idle_server_with_0_and_closes_its_sockets() {
+    let server = Server::spawn(&[]).await;
+    let mut stream = Socket::connect(server.addr, "").await;
+    server.signal("INT").await;
+    assert_eq!(stream.closed().await.0, 1001);
+    assert_eq!(server.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_silent_connection_does_not_hold_up_the_end() {
+    let server = Server::spawn(&[]).await;
+    let _silent = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    let idle = client();
+    assert_eq!(idle.get(format!("http://{}/livez", server.addr)).send().await.unwrap().status(), 200);
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let slow = [("OPENOUTCRY_SERVER__SHUTDOWN_GRACE", "60s"), ("OPENOUTCRY_SERVER__REQUEST_TIMEOUT", "60s")];
+    let mut server = Server::spawn(&slow).await;
+    // A request whose body does not come holds up an orderly end.
+    let mut stuck = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    let head = "POST /orders HTTP/1.1\r\nHost: v\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    tokio::io::AsyncWriteExt::write_all(&mut stuck, head.as_bytes()).await.unwrap();
+    assert_eq!(client().get(format!("http://{}/livez", server.addr)).send().await.unwrap().status(), 200);
+    server.signal("TERM").await;
+    let draining = async {
+        while let Some(line) = server.log.next_line().await.unwrap() {
+            if line.contains("shutting down") {
+                return;
+            }
+        }
+        panic!("it ended with a request open");
+    };
+    timeout(PATIENCE, draining).await.unwrap();
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(130));
+}
+
+#[tokio::test]
+async fn a_bad_configuration_ends_with_64_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("venue.toml");
+    for (text, said) in [
+        ("\n[queue]\norders_capacity = 0\n", ":3: queue.orders_capacity: must be at least 1"),
+        ("[server]\ncolour = \"red\"\n", ":2: server.colour: no such key"),
+        ("[stream]\nring = \"many\"\n", ":2: stream.ring: must be a whole number"),
+        ("[queue\n", ":1: "),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        for verb in ["serve", "check", "health"] {
+            let (code, _, stderr) = run(&mut openoutcry(&[verb, "--config", file.to_str().unwrap()])).await;
+            assert_eq!(code, Some(64), "{verb}: {stderr}");
+            assert!(stderr.contains(&format!("{}{said}", file.display())), "{verb} {text}: {stderr}");
+        }
+    }
+    let (code, _, stderr) = run(&mut openoutcry(&["check", "--config", "/nowhere/venue.toml"])).await;
+    assert_eq!(code, Some(64), "{stderr}");
+    assert!(stderr.contains("/nowhere/venue.toml"), "{stderr}");
+    let (code, _, stderr) = run(openoutcry(&["check"]).env("OPENOUTCRY_QUEUE__ORDERS_CAPACITY", "x")).await;
+    assert_eq!(code, Some(64), "{stderr}");
+    assert!(stderr.contains("OPENOUTCRY_QUEUE__ORDERS_CAPACITY"), "{stderr}");
+    let (code, _, stderr) = run(&mut openoutcry(&["serve", "--listen", "0.0.0.0:0"])).await;
+    assert_eq!(code, Some(64), "{stderr}");
+    assert!(stderr.contains("auth.mode"), "{stderr}");
+}
+
+#[tokio::test]
+async fn check_prints_a_configuration_that_it_accepts_again() {
+    let (code, printed, stderr) = run(openoutcry(&["check"]).env("OPENOUTCRY_QUEUE__ORDERS_CAPACITY", "77")).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(printed.contains("orders_capacity = 77"), "{printed}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("venue.toml");
+    std::fs::write(&file, &printed).unwrap();
+    let (code, again, stderr) = run(&mut openoutcry(&["check", "--config", file.to_str().unwrap()])).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(again, printed);
+}
+
+#[tokio::test]
+async fn the_demo_fills_three_and_refuses_three_with_their_reason() {
+    let (code, printed, stderr) = run(&mut openoutcry(&["demo"])).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    for line in ["Filled: 3", "Rejected: 3"] {
+        assert_eq!(printed.lines().filter(|printed| *printed == line).count(), 1, "{line}: {printed}");
+    }
+    assert_eq!(printed.matches("Price 2800 did not reach limit 2850").count(), 3, "{printed}");
+    for said in ["Best bid:", "Best ask:", "arbitrage spread:", "sent 6, received 6, depth 0, dropped 0"] {
+        assert!(printed.contains(said), "{said}: {printed}");
+    }
+}
+
+#[tokio::test]
+async fn health_is_0_when_ready_and_1_when_nobody_answers() {
+    let server = Server::spawn(&[]).await;
+    let addr = server.addr.to_string();
+    let (code, printed, _) = run(&mut openoutcry(&["health", "--listen", &addr])).await;
+    assert_eq!((code, printed.as_str()), (Some(0), "ready\n"));
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+    let (code, _, stderr) = run(&mut openoutcry(&["health", "--listen", &addr])).await;
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains(&addr), "{stderr}");
+}
+
+#[tokio::test]
+async fn tail_prints_a_line_a_frame_and_ends_with_the_venue() {
+    let server = Server::spawn(&[]).await;
+    let addr = server.addr.to_string();
+    let mut tail = openoutcry(&["tail", "--listen", &addr, "--channels", "executions,trades", "--from-seq", "1"]);
+    let mut tail = tail.spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    let mut next = async || -> Value {
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().expect("tail ended");
+        serde_json::from_str(&line).unwrap()
+    };
+    assert_eq!(next().await["type"], "hello");
+    for order in [limit("buy", "1", "41000"), market("buy", "1")] {
+        let answer = Answer::of(client().post(format!("http://{addr}/orders")).json(&order)).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+    }
+    let mut frames = Vec::new();
+    while frames.len() < 4 {
+        let frame = next().await;
+        let kind = frame["type"].as_str().or(frame["channel"].as_str()).unwrap().to_owned();
+        frames.push(kind);
+    }
+    frames.sort_unstable();
+    assert_eq!(frames, ["accepted", "accepted", "filled", "trades"]);
+    server.signal("TERM").await;
+    assert_eq!(next().await["type"], "shutdown");
+    assert_eq!(server.ended().await, Some(0));
+    let ended = timeout(PATIENCE, tail.wait()).await.unwrap().unwrap();
+    let mut stderr = String::new();
+    tail.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+    assert_eq!(ended.code(), Some(0), "{stderr}");
+}
