@@ -7,6 +7,7 @@ mod load;
 mod metrics;
 mod orders;
 mod process;
+mod recovery;
 mod shapes;
 mod socket;
 mod sockets;

@@ -27,39 +27,46 @@ async fn run(command: &mut Command) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     /// The rest of its log: kept open, so that it can go on writing.
     log: Lines<BufReader<ChildStderr>>,
 }
 
 impl Server {
     /// Starts `openoutcry serve` and waits until it says where it listens.
-    async fn spawn(environment: &[(&str, &str)]) -> Self {
+    pub(crate) async fn spawn(environment: &[(&str, &str)]) -> Self {
+        Self::try_spawn(environment).await.unwrap()
+    }
+
+    /// The same, or what it said last if it ends before it listens.
+    pub(crate) async fn try_spawn(environment: &[(&str, &str)]) -> Result<Self, String> {
         let mut command = openoutcry(&["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.envs(environment.iter().copied()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let listening = async {
-            loop {
-                let line = log.next_line().await.unwrap().expect("it ended before it listened");
-                let line: Value = serde_json::from_str(&line).unwrap();
-                if line["message"] == "listening" {
-                    return line["addr"].as_str().unwrap().parse().unwrap();
+            let mut last = String::new();
+            while let Some(line) = log.next_line().await.unwrap() {
+                let said: Value = serde_json::from_str(&line).unwrap_or_default();
+                if said["message"] == "listening" {
+                    return Ok(said["addr"].as_str().unwrap().parse().unwrap());
                 }
+                last = line;
             }
+            Err(last)
         };
-        let addr = timeout(PATIENCE, listening).await.unwrap();
-        Self { child, addr, log }
+        let addr = timeout(PATIENCE, listening).await.unwrap()?;
+        Ok(Self { child, addr, log })
     }
 
-    async fn signal(&self, name: &str) {
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().await.unwrap().success());
     }
 
     /// Waits for its end: the exit code.
-    async fn ended(mut self) -> Option<i32> {
+    pub(crate) async fn ended(mut self) -> Option<i32> {
         let ending = async {
             while let Some(_line) = self.log.next_line().await.unwrap() {}
             self.child.wait().await.unwrap().code()
