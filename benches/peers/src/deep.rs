@@ -6,7 +6,7 @@
 //! orders take, each depending on the one before. The second mix cancels recent orders only: what is left of the growth
 //! there is the engine's own.
 
-use std::time::Instant;
+use cpu_time::ThreadTime;
 
 use crate::command::Commands;
 use crate::engines::{Engine, Name, Visit};
@@ -33,13 +33,9 @@ impl Visit for Mix<'_> {
         let Self(commands, depth) = *self;
         let (fill, mix) = commands.list.split_at(depth);
         let (mut engine, mut tape) = (E::new(commands), Tape::default());
-        for command in fill {
-            engine.apply(command, &mut tape);
-        }
-        let start = Instant::now();
-        for command in mix {
-            engine.apply(command, &mut tape);
-        }
+        engine.apply_all(fill, &mut tape);
+        let start = ThreadTime::now();
+        engine.apply_all(mix, &mut tape);
         (start.elapsed().as_nanos() as f64 / mix.len() as f64, tape)
     }
 }
@@ -95,7 +91,7 @@ fn touch(bytes: usize) -> f64 {
         next[other][0] = here;
     }
     let mut at = 0;
-    let start = Instant::now();
+    let start = ThreadTime::now();
     for _ in 0..LOADS {
         at = next[at][0];
     }

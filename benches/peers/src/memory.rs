@@ -24,9 +24,7 @@ impl Visit for Fill<'_> {
         let before = resident();
         let mut engine = E::new(self.0);
         let mut tape = Tape::default();
-        for command in &self.0.list {
-            engine.apply(command, &mut tape);
-        }
+        engine.apply_all(&self.0.list, &mut tape);
         let after = resident();
         assert!(tape == Tape::default(), "nothing trades while the book fills");
         drop(engine);

@@ -16,7 +16,7 @@ impl Engine for Driver {
     }
 
     #[inline]
-    fn apply(&mut self, command: &Command, tape: &mut Tape) {
+    fn apply(&mut self, _at: usize, command: &Command, tape: &mut Tape) {
         let book = &mut self.0[usize::from(command.symbol)];
         let id = u128::from(command.id);
         let side = match command.side {

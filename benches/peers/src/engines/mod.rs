@@ -17,9 +17,26 @@ pub trait Engine {
     /// An empty engine, ready for these commands.
     fn new(commands: &Commands) -> Self;
 
-    /// Does what the command asks, and notes what came of it.
-    fn apply(&mut self, command: &Command, tape: &mut Tape);
+    /// Reads the next commands ahead, as a venue's executor takes them from its queue: at most [`BATCH`].
+    fn read(&mut self, _batch: &[Command]) {}
+
+    /// Does what the next command asks, the one at that place of the batch, and notes what came of it.
+    fn apply(&mut self, at: usize, command: &Command, tape: &mut Tape);
+
+    /// Does what all the commands ask.
+    #[inline]
+    fn apply_all(&mut self, commands: &[Command], tape: &mut Tape) {
+        for batch in commands.chunks(BATCH) {
+            self.read(batch);
+            for (at, command) in batch.iter().enumerate() {
+                self.apply(at, command, tape);
+            }
+        }
+    }
 }
+
+/// How many commands are read at a time.
+pub const BATCH: usize = 64;
 
 /// What to do with an engine, whichever it is: the loop around it is compiled for each.
 pub trait Visit {

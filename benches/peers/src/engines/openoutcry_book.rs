@@ -28,7 +28,7 @@ impl Engine for Driver {
     }
 
     #[inline]
-    fn apply(&mut self, command: &Command, tape: &mut Tape) {
+    fn apply(&mut self, _at: usize, command: &Command, tape: &mut Tape) {
         let Command { id, kind, .. } = *command;
         let book = &mut self.books[usize::from(command.symbol)];
         if kind == Kind::Cancel {

@@ -8,7 +8,7 @@ use openoutcry::domain::{
 };
 use openoutcry::engine::{Engine as Venue, Limits};
 
-use super::Engine;
+use super::{BATCH, Engine};
 use crate::command::{self, Command, Commands, Kind};
 use crate::tape::Tape;
 
@@ -17,8 +17,8 @@ pub struct Driver {
     venue: Venue,
     seq: u64,
     events: Events,
-    /// An order of each symbol, to be filled in.
-    places: Vec<Input>,
+    /// What has been read ahead: of each command either the order or the cancel means something.
+    inputs: Vec<(Input, Input)>,
 }
 
 impl Engine for Driver {
@@ -27,7 +27,7 @@ impl Engine for Driver {
             venue: Venue::new(Limits::default()),
             seq: 0,
             events: Events::default(),
-            places: (0..commands.symbols).map(|symbol| Input::Place(place(symbol))).collect(),
+            inputs: vec![(Input::Place(place()), cancel(0)); BATCH],
         };
         for symbol in 0..commands.symbols {
             driver.tell(&Input::DefineInstrument(Box::new(instrument(symbol))));
@@ -40,34 +40,49 @@ impl Engine for Driver {
     }
 
     #[inline]
-    fn apply(&mut self, command: &Command, tape: &mut Tape) {
+    fn read(&mut self, batch: &[Command]) {
+        for ((input, cancels), command) in self.inputs.iter_mut().zip(batch) {
+            match input {
+                Input::Place(place) if command.kind != Kind::Cancel => fill(place, command),
+                _ => *cancels = cancel(command.id),
+            }
+        }
+    }
+
+    #[inline]
+    fn apply(&mut self, at: usize, command: &Command, tape: &mut Tape) {
         self.seq += 1;
         self.events.clear();
-        let now = Nanos(self.seq as i64);
+        let (place, cancel) = &self.inputs[at];
+        let input = if command.kind == Kind::Cancel { cancel } else { place };
+        let outcome = self.venue.apply(self.seq, Nanos(self.seq as i64), input, &mut self.events);
         if command.kind == Kind::Cancel {
-            let cancel = Input::Cancel { account: AccountId(0), order_id: OrderId(command.id) };
-            let outcome = self.venue.apply(self.seq, now, &cancel, &mut self.events);
             return tape.cancel(matches!(outcome, Outcome::Canceled(_)));
         }
-        let input = &mut self.places[usize::from(command.symbol)];
-        if let Input::Place(place) = input {
-            let whole = |number: u32| Decimal::new(i64::from(number), 0).unwrap_or_default();
-            place.side = match command.side {
-                command::Side::Buy => Side::Buy,
-                command::Side::Sell => Side::Sell,
-            };
-            place.quantity = whole(command.quantity);
-            (place.order_type, place.time_in_force, place.price) = match command.kind {
-                Kind::Limit => (OrderType::Limit, TimeInForce::Gtc, Some(whole(command.price))),
-                _ => (OrderType::Market, TimeInForce::Ioc, None),
-            };
-        }
-        self.venue.apply(self.seq, now, input, &mut self.events);
         for trade in &self.events.trades {
             let Source::Order(maker) = trade.maker else { continue };
             tape.trade(maker.0, command.id, trade.price.ticks() as u64, trade.quantity.lots() as u64);
         }
     }
+}
+
+fn cancel(id: u64) -> Input {
+    Input::Cancel { account: AccountId(0), order_id: OrderId(id) }
+}
+
+/// Makes an order of a command, in the place of an earlier one.
+fn fill(place: &mut Place, command: &Command) {
+    let whole = |number: u32| Decimal::new(i64::from(number), 0).unwrap_or_default();
+    place.instrument = Some(InstrumentId(u32::from(command.symbol)));
+    place.side = match command.side {
+        command::Side::Buy => Side::Buy,
+        command::Side::Sell => Side::Sell,
+    };
+    place.quantity = whole(command.quantity);
+    (place.order_type, place.time_in_force, place.price) = match command.kind {
+        Kind::Limit => (OrderType::Limit, TimeInForce::Gtc, Some(whole(command.price))),
+        _ => (OrderType::Market, TimeInForce::Ioc, None),
+    };
 }
 
 impl Driver {
@@ -111,12 +126,13 @@ fn instrument(number: u32) -> InstrumentSpec {
     }
 }
 
-fn place(number: u32) -> Place {
+fn place() -> Place {
     Place {
         account: AccountId(0),
         client_order_id: None,
-        symbol: symbol(number),
-        instrument: Some(InstrumentId(number)),
+        // The instrument is looked up at intake; the symbol is what a refusal would show.
+        symbol: symbol(0),
+        instrument: None,
         side: Side::Buy,
         order_type: OrderType::Limit,
         time_in_force: TimeInForce::Gtc,

@@ -15,7 +15,7 @@ impl Engine for Driver {
     }
 
     #[inline]
-    fn apply(&mut self, command: &Command, tape: &mut Tape) {
+    fn apply(&mut self, _at: usize, command: &Command, tape: &mut Tape) {
         let book = &self.0[usize::from(command.symbol)];
         let id = Id::Sequential(command.id);
         let side = match command.side {
