@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::{Problem, State, dto::OrderView, dto::Terms, problem::RequestOutcome};
+use super::{Problem, State, problem::RequestOutcome, request::Terms, view::OrderView};
 use crate::domain::{AccountId, CancelAll, ClientOrderId, Order, OrderId, Place, Priority, Quote, Status};
 use crate::queue::{Action, Answer, ConnectionId, Fingerprint, InFlight, Known, Target, Verdict};
 use crate::read::Found;

@@ -4,11 +4,11 @@ use axum::{Json, extract::State as Shared, response::Response};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Caller, Problem, State,
-    dto::{BookView, InstrumentView, QuoteRequest, TradeView},
-    entry,
+    Caller, Problem, State, entry,
     extract::{self, JsonBody, PathOf, QueryOf},
     orders::respond,
+    request::QuoteRequest,
+    view::{BookView, InstrumentView, TradeView},
 };
 use crate::domain::{Decimal, ExchangeName, Nanos, Symbol};
 use crate::market::{Row, Update};

@@ -7,7 +7,6 @@
 //! maximum.
 
 mod account;
-mod dto;
 mod entry;
 mod events;
 mod extract;
@@ -15,8 +14,10 @@ mod market;
 mod orders;
 mod probes;
 mod problem;
+mod request;
 mod serve;
 mod stream;
+mod view;
 
 use std::{
     sync::{
@@ -47,7 +48,7 @@ use crate::queue::{Admission, Intake};
 use crate::read::ReadModel;
 use crate::stream::Hub;
 use crate::telemetry::Metrics;
-use dto::OrderView;
+use view::OrderView;
 
 /// The account of every request where no keys are configured. The configuration must have it.
 const OPEN_ACCOUNT: &str = "default";

@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 
 use super::{
     Caller, Problem, State,
-    dto::{CancelAfterRequest, OrderView, PlaceRequest, ReplaceRequest},
     entry::{self, Done, Pending},
     extract::{self, BATCH_BODY_MAX, JsonBody, PathOf, QueryOf},
     problem::{FieldError, RequestOutcome},
+    request::{CancelAfterRequest, PlaceRequest, ReplaceRequest},
+    view::OrderView,
 };
 use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Priority, Side};
 use crate::queue::{Known, Target};

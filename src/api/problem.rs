@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::dto::OrderView;
+use super::view::OrderView;
 use crate::domain::ClientOrderId;
 use crate::queue::Refusal;
 

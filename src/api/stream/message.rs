@@ -7,10 +7,11 @@ use serde_json::value::RawValue;
 
 use super::super::{
     Problem, State,
-    dto::{OrderView, PlaceRequest, ReplaceRequest},
     entry::{self, Done, Pending},
     extract,
     orders::cancel_after_ns,
+    request::{PlaceRequest, ReplaceRequest},
+    view::OrderView,
 };
 use super::subscriptions::Wish;
 use crate::domain::{AccountId, CancelAll, ClientOrderId, OrderId, Priority, Side};
