@@ -30,7 +30,7 @@ fn main() {
     let folder = folder.map_or_else(std::env::temp_dir, PathBuf::from);
     for durability in [Durability::Fsync, Durability::Os] {
         for batch in [1, 16, 512] {
-            let records = RECORDS.min(batch * 50_000);
+            let records = RECORDS.min(batch * 50_000) / batch * batch;
             let folder = tempfile::tempdir_in(&folder).unwrap();
             let disk: Arc<dyn Disk> = Arc::new(Folder::new(folder.path().join("journal")));
             append(&disk, durability, batch, records);
