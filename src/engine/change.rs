@@ -82,7 +82,7 @@ impl Engine {
         self.release_hold(slot);
         self.unlink(slot, events);
         node.leaves = 0;
-        self.tell_parts(&node, &mut terms, event, code.map(Because::from), events);
+        self.tell(&node, &mut terms, event, code.map(Because::from), events);
         self.retire(slot, &node, &terms);
     }
 

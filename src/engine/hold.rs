@@ -88,19 +88,16 @@ impl Engine {
         self.markets[instrument].rules.held_asset(side)
     }
 
-    /// Holds what a new order needs. The caller knows that the account has it.
+    /// Holds what a new order needs, and returns what of it the order has in hand. The caller knows that the account has it.
     #[inline(always)]
-    pub(super) fn hold_first(&mut self, taker: &mut Taker, amount: i128) {
-        let node = &taker.node;
+    pub(super) fn hold_first(&mut self, node: &Node, terms: &Terms, amount: i128) -> i128 {
         if !self.ledger.account(node.account).checked {
-            return;
+            return 0;
         }
         let rules = &self.markets[node.instrument].rules;
         self.ledger.prepare(node.account, rules.base, rules.quote);
         self.ledger.account_mut(node.account).hold(rules.held_asset(node.side), amount);
-        if buys_at_any_price(node, &taker.terms) {
-            taker.in_hand = amount;
-        }
+        if buys_at_any_price(node, terms) { amount } else { 0 }
     }
 
     /// Sets free all that is held for an order in a slot, which is about to end.

@@ -137,7 +137,7 @@ impl Engine {
         match taker.terms.stp {
             Stp::None => None,
             Stp::CancelNewest => {
-                self.tell(taker, EVENT, because, events);
+                self.tell(&taker.node, &mut taker.terms, EVENT, because, events);
                 Some(Stop::SelfTrade)
             }
             Stp::CancelOldest => {
@@ -146,7 +146,7 @@ impl Engine {
                 None
             }
             Stp::CancelBoth => {
-                self.tell(taker, EVENT, because, events);
+                self.tell(&taker.node, &mut taker.terms, EVENT, because, events);
                 self.emit(maker, EVENT, because, events);
                 end(self, events);
                 Some(Stop::SelfTrade)
@@ -155,7 +155,7 @@ impl Engine {
                 let (left, resting) = (taker.node.leaves, self.orders.nodes[maker].leaves);
                 let both = left.min(resting);
                 self.shrink_taker(taker, left.saturating_sub(both));
-                self.tell(taker, EVENT, because, events);
+                self.tell(&taker.node, &mut taker.terms, EVENT, because, events);
                 self.shrink(maker, resting.saturating_sub(both), events);
                 self.emit(maker, EVENT, because, events);
                 if resting == both {

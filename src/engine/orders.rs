@@ -106,9 +106,11 @@ impl Terms {
         matches!(self.order_type, OrderType::StopLoss | OrderType::StopLimit)
     }
 
-    /// Whether it trades at any price once it trades.
-    pub(super) const fn is_market(&self) -> bool {
-        matches!(self.order_type, OrderType::Market | OrderType::StopLoss)
+    /// Whether what it cannot trade may rest.
+    #[inline(always)]
+    pub(super) const fn may_rest(&self) -> bool {
+        matches!(self.order_type, OrderType::Limit | OrderType::StopLimit)
+            && !matches!(self.time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
     }
 }
 

@@ -44,10 +44,9 @@ impl Engine {
         let instrument = place.instrument.and_then(|instrument| self.market_of(instrument)).unwrap_or(NONE);
         let node = Node::order(order_id.0, place.account.0, instrument, place.side, 0, 0);
         let extra = self.orders.keep_extra(0, NEVER, place.client_order_id.as_ref());
-        let terms = Terms::received(place, 0, TriggerBy::Last, extra, self.now);
-        let mut taker = Taker { node, terms, slot: NONE, in_hand: 0 };
-        self.tell(&mut taker, ExecutionType::Rejected, Some(because), events);
-        self.retire(NONE, &taker.node, &taker.terms);
+        let mut terms = Terms::received(place, 0, TriggerBy::Last, extra, self.now);
+        self.tell(&node, &mut terms, ExecutionType::Rejected, Some(because), events);
+        self.retire(NONE, &node, &terms);
     }
 
     #[inline(always)]
@@ -55,33 +54,36 @@ impl Engine {
         let Draft { market, quantity, price, trigger, trigger_by, expire_at, hold } = *draft;
         let extra = self.orders.keep_extra(trigger, expire_at, place.client_order_id.as_ref());
         let node = Node::order(order_id.0, place.account.0, market, place.side, price, quantity);
-        let terms = Terms::received(place, quantity, trigger_by, extra, self.now);
-        let mut taker = Taker { node, terms, slot: NONE, in_hand: 0 };
-        self.hold_first(&mut taker, hold);
-        self.tell(&mut taker, ExecutionType::Accepted, None, events);
+        let mut terms = Terms::received(place, quantity, trigger_by, extra, self.now);
+        let in_hand = self.hold_first(&node, &terms, hold);
+        self.tell(&node, &mut terms, ExecutionType::Accepted, None, events);
         if trigger > 0 {
-            let slot = self.settle_down(&taker);
+            let slot = self.orders.insert(node, terms);
             self.park_or_fire(slot, events);
+        } else if terms.may_rest() && self.markets[market].rests(node.side, price) {
+            let slot = self.orders.insert(node, terms);
+            self.rest(slot, events);
         } else {
-            self.execute(&mut taker, events);
+            self.come_in(Taker { node, terms, slot: NONE, in_hand }, events);
         }
         self.finish(market, events);
     }
 
+    #[inline(never)]
+    fn come_in(&mut self, mut taker: Taker, events: &mut Events) {
+        self.execute(&mut taker, events);
+    }
+
     /// Trades an order as far as it goes, and ends it or lets it rest.
-    #[inline(always)]
     pub(super) fn execute(&mut self, taker: &mut Taker, events: &mut Events) {
-        let time_in_force = taker.terms.time_in_force;
-        if time_in_force == TimeInForce::Fok && !self.fills_whole(taker) {
+        if taker.terms.time_in_force == TimeInForce::Fok && !self.fills_whole(taker) {
             return self.end_taker(taker, Stop::Nothing, events);
         }
         let stop = self.sweep(taker, events);
-        let rests = stop == Stop::Nothing
-            && !taker.terms.is_market()
-            && !matches!(time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
-            && !self.markets[taker.node.instrument].rules.rejects_unmarketable;
-        if rests {
-            self.rest(taker, events);
+        let nothing_rests = self.markets[taker.node.instrument].rules.rejects_unmarketable;
+        if stop == Stop::Nothing && taker.terms.may_rest() && !nothing_rests {
+            let slot = self.settle_down(taker);
+            self.rest(slot, events);
         } else {
             self.end_taker(taker, stop, events);
         }
@@ -100,7 +102,7 @@ impl Engine {
         self.release_taker(taker);
         if let Some(event) = event {
             taker.node.leaves = 0;
-            self.tell(taker, event, Some(Because::from(code)), events);
+            self.tell(&taker.node, &mut taker.terms, event, Some(Because::from(code)), events);
         }
         self.retire(taker.slot, &taker.node, &taker.terms);
     }
@@ -112,9 +114,8 @@ impl Engine {
 
     /// Lets an order stand in the book, behind what is there.
     #[inline(always)]
-    fn rest(&mut self, taker: &Taker, events: &mut Events) {
-        let Node { instrument: market, side, price, .. } = taker.node;
-        let slot = self.settle_down(taker);
+    fn rest(&mut self, slot: u32, events: &mut Events) {
+        let Node { instrument: market, side, price, .. } = self.orders.nodes[slot];
         let total = self.markets[market].book.rest(&mut self.orders.nodes, slot);
         self.tell_level(market, side, price, total, events);
         self.open(slot);

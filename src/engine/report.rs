@@ -5,7 +5,6 @@
 use super::book::{Node, UNLIMITED_SHARE};
 use super::ledger::Account;
 use super::orders::{Extra, NEVER, Order, Terms};
-use super::place::Taker;
 use super::table::NONE;
 use super::{Counters, Engine};
 use crate::domain::{
@@ -51,15 +50,9 @@ impl Engine {
         tell_extra(events, self.orders.extra(slot));
     }
 
-    /// Moves the status of an order that comes in on, and tells it.
+    /// Moves the status of an order on, and tells it.
     #[inline(always)]
-    pub(super) fn tell(&mut self, taker: &mut Taker, event: ExecutionType, because: Option<Because>, events: &mut Events) {
-        self.tell_parts(&taker.node, &mut taker.terms, event, because, events);
-    }
-
-    /// As [`Engine::tell`], for an order in two parts.
-    #[inline(always)]
-    pub(super) fn tell_parts(
+    pub(super) fn tell(
         &mut self,
         node: &Node,
         terms: &mut Terms,
