@@ -4,7 +4,7 @@
 //! A deep book does not fit the processor's caches, and a cancel of any live order names memory that nobody has touched for
 //! long. So beside the mix stands what one such touch costs: a load from a random place in as many bytes as the
 //! orders take, each depending on the one before. The second mix cancels recent orders only: what is left of the growth
-//! there is the engine's own.
+//! there is less memory that is cold. The last column says how many such loads the growth of the first amounts to.
 
 use cpu_time::ThreadTime;
 
@@ -66,13 +66,17 @@ pub fn table(engines: &[Name], rounds: usize) {
     }
     for (name, rows) in engines.iter().zip(rows) {
         println!("\n### Depth: {}, {rounds} rounds, {MIX} operations on top of what rests\n", name.as_str());
-        println!("| resting orders | ns per operation: median (range) | × | ns, recent cancels | × | ns per random load |");
-        println!("|---|---|---|---|---|---|");
+        println!(
+            "| resting orders | ns per operation: median (range) | × | ns, recent cancels | × | ns per random load | growth in loads |"
+        );
+        println!("|---|---|---|---|---|---|---|");
         let first: Vec<f64> = rows[0].1.iter().map(Samples::median).collect();
+        let touch_first = rows[0].2;
         for (depth, cells, touch) in &rows {
             let [any, recent] = cells.as_slice() else { continue };
             let (any_grew, recent_grew) = (any.median() / first[0], recent.median() / first[1]);
-            println!("| {depth} | {any:.0} | {any_grew:.2} | {recent:.0} | {recent_grew:.2} | {touch:.1} |");
+            let loads = if *touch > touch_first { (any.median() - first[0]) / (touch - touch_first) } else { 0.0 };
+            println!("| {depth} | {any:.0} | {any_grew:.2} | {recent:.0} | {recent_grew:.2} | {touch:.1} | {loads:.1} |");
         }
     }
 }
