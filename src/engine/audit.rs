@@ -2,8 +2,8 @@
 
 use super::Engine;
 use super::book::{Node, Owner, Place, UNLIMITED, UNLIMITED_SHARE, queue};
-use super::table::NONE;
-use crate::domain::{Side, TriggerBy};
+use super::orders::Found;
+use crate::domain::{Side, Status, TriggerBy};
 
 impl Engine {
     /// Checks that the state is sound.
@@ -67,7 +67,8 @@ impl Engine {
             for slot in queue(&self.orders.nodes, oldest) {
                 let node = &self.orders.nodes[slot];
                 assert!(node.place == Place::Stops && node.side == side && node.instrument == market);
-                assert!(self.orders.terms(slot).trigger_by == by && !self.orders.terms(slot).triggered);
+                let terms = self.orders.terms(slot);
+                assert!(terms.trigger_by == by && terms.status == Status::Untriggered);
                 orders = orders.saturating_add(1);
             }
         }
@@ -81,18 +82,17 @@ impl Engine {
         let mut found = vec![0i128; assets];
         for (number, account) in (0u32..).zip(self.ledger.accounts()) {
             let mut held = vec![0i128; assets];
-            let (mut open, mut slot, mut last_id) = (0u32, account.oldest, 0);
-            while slot != NONE {
-                let Node { id, account, account_next, open: is_open, leaves, .. } = self.orders.nodes[slot];
-                assert!(account == number && is_open && leaves > 0 && id > last_id, "open orders are listed by id");
-                last_id = id;
+            let mut open = 0u32;
+            for id in account.open.sorted(|id| self.orders.is_live(id)) {
+                let Some(Found::Live(slot)) = self.orders.find_any(id) else { continue };
+                let Node { id: kept, account, leaves, place, .. } = self.orders.nodes[slot];
+                assert!(kept == id && account == number && leaves > 0 && place != Place::Nowhere);
                 open = open.saturating_add(1);
                 if let Some(held) = held.get_mut(self.held_asset(slot) as usize) {
                     *held = held.saturating_add(self.hold_now(slot));
                 }
-                slot = account_next;
             }
-            assert!(open == account.open_orders, "open orders are counted");
+            assert!(open == account.open.count(), "open orders are counted");
             for ((row, held), found) in self.ledger.rows(number).iter().zip(&held).zip(&mut found) {
                 assert!(row.free >= 0 && row.held == *held, "an account holds what its open orders may cost");
                 *found = found.saturating_add(row.free).saturating_add(row.held);

@@ -10,9 +10,8 @@ use super::Engine;
 use super::book::{Node, Place};
 use super::check::{new_price, notional, whole_lots};
 use super::hold::Offer;
-use super::orders::Found;
+use super::orders::{Found, Terms};
 use super::report::Because;
-use super::table::NONE;
 use crate::domain::{CancelAll, Code, Events, ExecutionType, OrderId, Outcome, Priority, Replace};
 
 /// An order's new terms.
@@ -61,15 +60,15 @@ impl Engine {
         code: Option<Code>,
         events: &mut Events,
     ) -> u32 {
+        let ids = self.ledger.account(account).open.sorted(|id| self.orders.is_live(id));
         let mut canceled = 0u32;
-        let mut slot = self.ledger.account(account).oldest;
-        while slot != NONE {
-            let node = self.orders.nodes[slot];
-            if chosen(&node) {
+        for id in ids {
+            if let Some(Found::Live(slot)) = self.orders.find_any(id)
+                && chosen(&self.orders.nodes[slot])
+            {
                 self.end(slot, ExecutionType::Canceled, code, events);
                 canceled = canceled.saturating_add(1);
             }
-            slot = node.account_next;
         }
         canceled
     }
@@ -77,9 +76,8 @@ impl Engine {
     /// Ends an order that rests or waits.
     #[inline]
     pub(super) fn end(&mut self, slot: u32, event: ExecutionType, code: Option<Code>, events: &mut Events) {
-        let (node, terms) = self.orders.nodes.pair(slot);
-        let (mut node, mut terms) = (*node, *terms);
-        self.release_hold(slot);
+        let (mut node, mut terms) = (self.orders.nodes[slot], self.orders.terms(slot));
+        self.release_hold(&node, &terms);
         self.unlink(slot, events);
         node.leaves = 0;
         self.tell(&node, &mut terms, event, code.map(Because::from), events);
@@ -124,10 +122,11 @@ impl Engine {
         if change.leaves <= 0 {
             self.end(slot, ExecutionType::Canceled, None, events);
         } else if change.priority == Priority::Kept {
-            self.orders.terms_mut(slot).quantity = change.quantity;
+            let terms = Terms { quantity: change.quantity, ..self.orders.terms(slot) };
             if change.leaves != self.orders.nodes[slot].leaves {
                 self.shrink(slot, change.leaves, events);
             }
+            self.orders.store(slot, &terms);
             self.emit(slot, ExecutionType::Replaced, None, events);
         } else {
             self.requeue(slot, change, events);
@@ -140,10 +139,10 @@ impl Engine {
     fn requeue(&mut self, slot: u32, change: Change, events: &mut Events) {
         let waits = self.orders.nodes[slot].place == Place::Stops;
         self.unlink(slot, events);
+        let terms = Terms { quantity: change.quantity, trigger: change.trigger, ..self.orders.terms(slot) };
         let node = &mut self.orders.nodes[slot];
         (node.price, node.leaves) = (change.price, change.leaves);
-        self.orders.terms_mut(slot).quantity = change.quantity;
-        self.orders.set_trigger(slot, change.trigger);
+        self.orders.store(slot, &terms);
         self.emit(slot, ExecutionType::Replaced, None, events);
         if waits {
             self.park_or_fire(slot, events);
@@ -156,8 +155,7 @@ impl Engine {
     /// Checks a change, and holds what the order will need on its new terms.
     fn check_change(&mut self, slot: u32, replace: &Replace) -> Result<Change, Because> {
         let node = self.orders.nodes[slot];
-        let terms = *self.orders.terms(slot);
-        let old_trigger = self.orders.extra(slot).trigger;
+        let terms = self.orders.terms(slot);
         let cannot = Because::from(Code::NotReplaceable);
         let waits = node.place == Place::Stops;
         let misses = (replace.price.is_some() && node.price == 0) || (replace.trigger_price.is_some() && !waits);
@@ -170,12 +168,12 @@ impl Engine {
             return Err(Because::from(Code::Halted));
         }
         let price = replace.price.map_or(Ok(node.price), |price| new_price(instrument, price))?;
-        let trigger = replace.trigger_price.map_or(Ok(old_trigger), |trigger| new_price(instrument, trigger))?;
+        let trigger = replace.trigger_price.map_or(Ok(terms.trigger), |trigger| new_price(instrument, trigger))?;
         let quantity = replace.quantity.map_or(Ok(terms.quantity), |quantity| whole_lots(instrument, quantity))?;
         // What self-trade prevention took is neither traded nor left.
         let taken = terms.quantity.saturating_sub(terms.cum).saturating_sub(node.leaves);
         let leaves = quantity.saturating_sub(terms.cum).saturating_sub(taken);
-        let moved = price != node.price || trigger != old_trigger;
+        let moved = price != node.price || trigger != terms.trigger;
         let priority = if moved || quantity > terms.quantity { Priority::Lost } else { Priority::Kept };
         if leaves <= 0 {
             return Ok(Change { quantity, price, trigger, leaves, priority: Priority::Kept });

@@ -179,7 +179,7 @@ impl Engine {
     /// The limits on open orders, for an order that may become one.
     #[inline(always)]
     fn check_open_orders(&self, place: &Place, market: &Market, is_stop: bool) -> Result<(), Because> {
-        let open = self.ledger.account(place.account.0).open_orders;
+        let open = self.ledger.account(place.account.0).open.count();
         if open < market.rules.open_orders_max && self.open_orders < OPEN_ORDERS_MAX {
             return Ok(());
         }

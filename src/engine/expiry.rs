@@ -19,24 +19,18 @@ impl Engine {
         self.next_due = order.into_iter().chain(account).min().unwrap_or(NEVER);
     }
 
-    /// Notes when an open order ends, if it does.
+    /// Notes when an open order ends.
     #[cold]
-    pub(super) fn start_clock(&mut self, slot: u32) {
-        let expire_at = self.orders.extra(slot).expire_at;
-        if expire_at != NEVER {
-            self.order_ends.insert((expire_at, self.orders.nodes[slot].id));
-            self.refresh_due();
-        }
+    pub(super) fn start_clock(&mut self, id: u64, expire_at: i64) {
+        self.order_ends.insert((expire_at, id));
+        self.refresh_due();
     }
 
     /// Forgets when an order would have ended.
     #[cold]
-    pub(super) fn stop_clock(&mut self, slot: u32) {
-        let expire_at = self.orders.extra(slot).expire_at;
-        if expire_at != NEVER {
-            self.order_ends.remove(&(expire_at, self.orders.nodes[slot].id));
-            self.refresh_due();
-        }
+    pub(super) fn stop_clock(&mut self, id: u64, expire_at: i64) {
+        self.order_ends.remove(&(expire_at, id));
+        self.refresh_due();
     }
 
     /// Does what is due by now, of which there is something.

@@ -109,10 +109,7 @@ impl Engine {
             hash.word(u64::from(account.checked));
             hash.word(account.seq);
             hash.signed(account.cancel_at);
-            let some = |slot: u32| (slot != NONE).then_some(slot);
-            let next = |slot: &u32| some(self.orders.nodes[*slot].account_next);
-            let open = std::iter::successors(some(account.oldest), next);
-            hash.list(open.map(|slot| self.orders.nodes[slot].id));
+            hash.word(u64::from(account.open.count()));
             for row in self.ledger.rows(number) {
                 hash.wide(row.free);
                 hash.wide(row.held);
@@ -123,12 +120,12 @@ impl Engine {
         }
     }
 
-    fn hash_order(hash: &mut Hash, order: &Order<'_>) {
-        let Order { node: Node { id, account, instrument, side, price, leaves, .. }, terms, extra } = *order;
+    fn hash_order(hash: &mut Hash, order: &Order) {
+        let Order { node: Node { id, account, instrument, side, price, leaves, .. }, terms, client_order_id } = *order;
         hash.word(id);
         hash.word((u64::from(account) << 32) | u64::from(instrument));
-        let times = [terms.created_at, terms.updated_at, extra.expire_at];
-        for value in [price, extra.trigger, leaves, terms.quantity, terms.cum].into_iter().chain(times) {
+        let times = [terms.created_at, terms.updated_at, terms.expire_at];
+        for value in [price, terms.trigger, leaves, terms.quantity, terms.cum].into_iter().chain(times) {
             hash.signed(value);
         }
         hash.wide(terms.notional);
@@ -142,10 +139,9 @@ impl Engine {
             terms.status as u64,
             code,
             u64::from(terms.post_only),
-            u64::from(terms.triggered),
         ];
         hash.list(small.into_iter());
-        hash.text(extra.client_order_id.as_ref().map_or("", |client| client.as_str()));
+        hash.text(client_order_id.as_ref().map_or("", |client| client.as_str()));
     }
 
     fn hash_market(&self, hash: &mut Hash, market: &Market) {

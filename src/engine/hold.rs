@@ -13,7 +13,7 @@ use super::check::notional;
 use super::orders::Terms;
 use super::place::Taker;
 use super::rules::Rules;
-use crate::domain::{Code, OrderType, Side};
+use crate::domain::{Code, Side, Status};
 
 /// A price and a quantity that an order may have.
 #[derive(Clone, Copy, Debug)]
@@ -25,11 +25,17 @@ pub(super) struct Offer {
     pub(super) leaves: i64,
 }
 
-/// Whether an order is a buy that is trading at any price.
+impl Offer {
+    #[inline(always)]
+    const fn of(node: &Node, terms: &Terms) -> Self {
+        Self { price: node.price, trigger: terms.trigger, leaves: node.leaves }
+    }
+}
+
+/// Whether an order is a buy that trades at any price: a market order, or a stop that has fired.
 #[inline(always)]
 pub(super) const fn buys_at_any_price(node: &Node, terms: &Terms) -> bool {
-    matches!(node.side, Side::Buy)
-        && (matches!(terms.order_type, OrderType::Market) || (node.price == 0 && terms.triggered))
+    matches!(node.side, Side::Buy) && terms.has_no_limit() && !matches!(terms.status, Status::Untriggered)
 }
 
 impl Rules {
@@ -57,15 +63,8 @@ impl Engine {
     /// What is held for an order in a slot.
     #[inline(always)]
     pub(super) fn hold_now(&self, slot: u32) -> i128 {
-        let (node, terms) = self.orders.nodes.pair(slot);
-        self.hold_in(&self.markets[node.instrument].rules, node, terms, self.offer(slot))
-    }
-
-    /// What an order offers now.
-    #[inline(always)]
-    pub(super) fn offer(&self, slot: u32) -> Offer {
-        let (Node { price, leaves, .. }, terms) = self.orders.nodes.pair(slot);
-        Offer { price: *price, trigger: self.orders.extra_of(terms).trigger, leaves: *leaves }
+        let (node, terms) = (&self.orders.nodes[slot], self.orders.terms(slot));
+        self.hold_in(&self.markets[node.instrument].rules, node, &terms, Offer::of(node, &terms))
     }
 
     #[inline(always)]
@@ -100,11 +99,11 @@ impl Engine {
         if buys_at_any_price(node, terms) { amount } else { 0 }
     }
 
-    /// Sets free all that is held for an order in a slot, which is about to end.
+    /// Sets free all that is held for an order that rests or waits, and is about to end.
     #[inline(always)]
-    pub(super) fn release_hold(&mut self, slot: u32) {
-        let node = self.orders.nodes[slot];
-        self.move_hold(&node, -self.hold_now(slot));
+    pub(super) fn release_hold(&mut self, node: &Node, terms: &Terms) {
+        let rules = &self.markets[node.instrument].rules;
+        self.move_hold(node, -self.hold_in(rules, node, terms, Offer::of(node, terms)));
     }
 
     /// Sets free all that is held for an order that comes in, and is about to end.
@@ -135,15 +134,15 @@ impl Engine {
 
     /// Holds what an order would need on other terms, if the account has it; else says why not and changes nothing.
     pub(super) fn try_hold(&mut self, slot: u32, offer: Offer) -> Result<(), Code> {
-        let (node, terms) = self.orders.nodes.pair(slot);
-        let needed = self.hold_in(&self.markets[node.instrument].rules, node, terms, offer);
+        let (node, terms) = (&self.orders.nodes[slot], self.orders.terms(slot));
+        let needed = self.hold_in(&self.markets[node.instrument].rules, node, &terms, offer);
         self.change_hold(slot, needed)
     }
 
     /// Holds what an order will need under new rules, if the account has it; else says why not and changes nothing.
     pub(super) fn hold_under(&mut self, slot: u32, rules: &Rules) -> Result<(), Code> {
-        let (node, terms) = self.orders.nodes.pair(slot);
-        let needed = self.hold_in(rules, node, terms, self.offer(slot));
+        let (node, terms) = (&self.orders.nodes[slot], self.orders.terms(slot));
+        let needed = self.hold_in(rules, node, &terms, Offer::of(node, &terms));
         self.change_hold(slot, needed)
     }
 

@@ -1,8 +1,9 @@
 //! The index: where an order is kept, by its id.
 //!
-//! Ids are dense, so this is an array in pages of [`PAGE`] ids. A page all of whose orders are forgotten is used again;
-//! the array itself begins at the oldest page in use. Lookup: two loads. Memory: 4 bytes an order, and a page for each that
-//! an old order holds on to.
+//! Ids are dense, so this is an array in pages of [`PAGE`] ids. An id is never taken out: whoever looks up an ended order compares
+//! its id with what is found. A page whose orders have all ended is given up when as many have ended since as are kept, and
+//! used again; the array itself begins at the oldest page in use. Lookup: two loads. Memory: 4 bytes an order, and a page
+//! for each that an old order holds on to.
 
 use std::collections::VecDeque;
 
@@ -15,8 +16,8 @@ const PAGE: usize = 1 << PAGE_BITS;
 pub(super) struct Place(u32);
 
 impl Place {
-    /// Nowhere yet, or no longer.
-    pub(super) const NOWHERE: Self = Self(u32::MAX);
+    /// Nowhere yet.
+    const NOWHERE: Self = Self(u32::MAX);
     /// The bit of what has ended.
     const CLOSED: u32 = 1 << 31;
 
@@ -48,8 +49,8 @@ impl Place {
 #[derive(Debug)]
 struct Page {
     places: [Place; PAGE],
-    /// How many of them are known.
-    known: u32,
+    /// How many of them have not ended, those yet to come included.
+    pending: u32,
 }
 
 /// Places by order id.
@@ -58,76 +59,99 @@ pub(super) struct Index {
     pages: VecDeque<Option<Box<Page>>>,
     /// The number of the first page in `pages`.
     first: u64,
+    /// The pages whose orders have all ended, each with how many had ended by then.
+    done: VecDeque<(u64, u64)>,
+    /// How many orders have ended.
+    ended: u64,
     #[expect(clippy::vec_box, reason = "a page goes back and forth without being copied")]
     spare: Vec<Box<Page>>,
 }
 
 impl Index {
-    /// Keeps the place of a new id. Ids come in order, each once.
+    /// Keeps the slot of a new order. Ids come in order, each once.
     #[inline(always)]
-    pub(super) fn insert(&mut self, id: u64, place: Place) {
+    pub(super) fn insert(&mut self, id: u64, slot: u32) {
+        if let Some(known) = self.page_for(id).and_then(|page| page.places.get_mut(Self::offset(id))) {
+            *known = Place::live(slot);
+        }
+    }
+
+    /// The page of an id that is the next one, or known.
+    #[inline(always)]
+    fn page_for(&mut self, id: u64) -> Option<&mut Page> {
         let at = self.page_of(id);
         if at == self.pages.len() {
-            self.pages.push_back(None);
+            self.add_page();
         }
-        let Some(page) = self.pages.get_mut(at) else { return };
-        let fresh = || Box::new(Page { places: [Place::NOWHERE; PAGE], known: 0 });
-        let page = page.get_or_insert_with(|| self.spare.pop().unwrap_or_else(fresh));
-        page.known = page.known.wrapping_add(1);
-        if let Some(known) = page.places.get_mut(Self::offset(id)) {
-            *known = place;
-        }
+        self.pages.get_mut(at)?.as_deref_mut()
     }
 
-    /// Moves an id that it knows.
+    #[cold]
+    fn add_page(&mut self) {
+        let mut page = self.spare.pop().unwrap_or_else(|| Box::new(Page { places: [Place::NOWHERE; PAGE], pending: 0 }));
+        // There is no id 0.
+        let first = self.first == 0 && self.pages.is_empty();
+        page.places = [Place::NOWHERE; PAGE];
+        page.pending = if first { 511 } else { 512 };
+        self.pages.push_back(Some(page));
+    }
+
+    /// Keeps the place of an order that has ended, known or the next one; gives pages up that no longer count, given how many
+    /// ended orders are kept.
     #[inline(always)]
-    pub(super) fn set(&mut self, id: u64, place: Place) {
-        let page = self.page_of(id);
-        if let Some(Some(page)) = self.pages.get_mut(page)
-            && let Some(known) = page.places.get_mut(Self::offset(id))
+    pub(super) fn close(&mut self, id: u64, place: u32, kept: u64) {
+        self.ended = self.ended.wrapping_add(1);
+        let number = id >> PAGE_BITS;
+        let ended = self.ended;
+        if let Some(page) = self.page_for(id) {
+            page.pending = page.pending.wrapping_sub(1);
+            let done = page.pending == 0;
+            if let Some(known) = page.places.get_mut(Self::offset(id)) {
+                *known = Place::closed(place);
+            }
+            if done {
+                self.done.push_back((number, ended));
+            }
+        }
+        if let Some((_, then)) = self.done.front()
+            && ended.wrapping_sub(*then) >= kept
         {
-            *known = place;
+            self.give_up();
         }
     }
 
-    /// The place of an id.
+    /// Gives up the page that has been done for longest.
+    #[cold]
+    fn give_up(&mut self) {
+        if let Some((number, _)) = self.done.pop_front() {
+            let at = usize::try_from(number.wrapping_sub(self.first)).unwrap_or(usize::MAX);
+            if let Some(page) = self.pages.get_mut(at) {
+                self.spare.extend(page.take());
+            }
+            while let Some(None) = self.pages.front() {
+                self.pages.pop_front();
+                self.first = self.first.wrapping_add(1);
+            }
+        }
+    }
+
+    /// The place of an id, which may have been given to another since, if it has ended.
     #[inline(always)]
     pub(super) fn find(&self, id: u64) -> Option<Place> {
         let page = self.pages.get(self.page_of(id))?.as_deref()?;
         page.places.get(Self::offset(id)).copied().filter(|place| *place != Place::NOWHERE)
     }
 
-    /// Forgets an id that it knows.
-    #[inline]
-    pub(super) fn remove(&mut self, id: u64) {
-        let at = self.page_of(id);
-        let Some(place) = self.pages.get_mut(at) else { return };
-        let Some(page) = place.as_deref_mut() else { return };
-        if let Some(known) = page.places.get_mut(Self::offset(id)) {
-            *known = Place::NOWHERE;
-        }
-        page.known = page.known.wrapping_sub(1);
-        if page.known == 0 {
-            self.spare.extend(place.take());
-            // The last page stays: the next id may belong to it.
-            while self.pages.len() > 1 && matches!(self.pages.front(), Some(None)) {
-                self.pages.pop_front();
-                self.first = self.first.saturating_add(1);
-            }
-        }
-    }
-
-    /// All known ids, in order.
+    /// All ids in use, in order, and some that no longer are.
     pub(super) fn ids(&self) -> impl Iterator<Item = u64> + '_ {
-        (self.first..).zip(&self.pages).filter_map(|(number, page)| Some((number, page.as_deref()?))).flat_map(
-            |(number, page)| {
-                let known = (number << PAGE_BITS..).zip(&page.places).filter(|(_, place)| **place != Place::NOWHERE);
-                known.map(|(id, _)| id)
-            },
-        )
+        let pages = (self.first..).zip(&self.pages).filter_map(|(number, page)| Some((number, page.as_deref()?)));
+        pages.flat_map(|(number, page)| {
+            let known = (number << PAGE_BITS..).zip(&page.places).filter(|(_, place)| **place != Place::NOWHERE);
+            known.map(|(id, _)| id)
+        })
     }
 
-    /// Where in `pages` an id belongs; far beyond them for what was forgotten long ago.
+    /// Where in `pages` an id belongs; far beyond them for what was given up.
     #[inline(always)]
     fn page_of(&self, id: u64) -> usize {
         usize::try_from((id >> PAGE_BITS).wrapping_sub(self.first)).unwrap_or(usize::MAX)
@@ -145,18 +169,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_without_known_orders_are_used_again() {
+    fn pages_of_ended_orders_are_used_again_once_they_no_longer_count() {
         let mut index = Index::default();
-        for id in 1..10_000 {
-            index.insert(id, Place::live(u32::try_from(id).unwrap()));
-            if id > 600 {
-                index.remove(id - 600);
+        for id in 1..20_000u64 {
+            index.insert(id, u32::try_from(id).unwrap());
+            // The order 700 stays open.
+            if id > 600 && id - 600 != 700 {
+                index.close(id - 600, 7, 1_000);
             }
         }
-        assert_eq!(index.find(9_399), None);
-        assert_eq!(index.find(9_400).map(Place::number), Some(9_400));
+        assert_eq!(index.find(19_400).map(Place::number), Some(19_400));
+        assert_eq!(index.find(700), Some(Place::live(700)));
+        assert_eq!(index.find(19_399), Some(Place::closed(7)));
+        assert_eq!(index.find(2_000), None);
         assert_eq!(index.find(u64::MAX), None);
-        assert_eq!(index.ids().collect::<Vec<_>>(), (9_400..10_000).collect::<Vec<_>>());
-        assert!(index.pages.len() + index.spare.len() <= 4);
+        let ids: Vec<u64> = index.ids().collect();
+        assert!(ids.is_sorted() && ids.len() < 3_000);
+        assert!(index.pages.iter().flatten().count() + index.spare.len() < 8);
+    }
+
+    #[test]
+    fn an_order_may_end_before_it_was_ever_live() {
+        let mut index = Index::default();
+        for id in 1..5_000u64 {
+            index.close(id, 0, 0);
+        }
+        assert_eq!(index.find(4_999), Some(Place::closed(0)));
+        assert_eq!(index.find(1), None);
+        index.insert(5_000, 3);
+        assert_eq!(index.find(5_000), Some(Place::live(3)));
     }
 }

@@ -170,11 +170,11 @@ impl Engine {
     pub(super) fn shrink(&mut self, slot: u32, leaves: i64, events: &mut Events) {
         let Node { instrument: market, side, price, place, .. } = self.orders.nodes[slot];
         let needed = self.hold_now(slot);
+        let terms = self.orders.terms(slot);
         match place {
             Place::Nowhere => {}
             Place::Stops => {
-                let by = self.orders.terms(slot).trigger_by;
-                self.markets[market].stops.resize(&mut self.orders.nodes, slot, by, leaves);
+                self.markets[market].stops.resize(&mut self.orders.nodes, slot, terms.trigger_by, leaves);
             }
             Place::Book => {
                 let total = self.markets[market].book.resize(&mut self.orders.nodes, slot, leaves);
@@ -184,6 +184,7 @@ impl Engine {
                 }
             }
         }
+        self.orders.store(slot, &terms);
         self.release_since(slot, needed);
     }
 

@@ -9,7 +9,7 @@ use super::matching::Stop;
 use super::orders::{NEVER, Terms};
 use super::report::Because;
 use super::table::NONE;
-use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce, TriggerBy};
+use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce};
 
 /// An order that comes in: new, fired or with new terms. It stands nowhere, and has a slot only if it had one before; most that
 /// trade at once never need one.
@@ -43,8 +43,8 @@ impl Engine {
     fn reject(&mut self, order_id: OrderId, place: &Place, because: Because, events: &mut Events) {
         let instrument = place.instrument.and_then(|instrument| self.market_of(instrument)).unwrap_or(NONE);
         let node = Node::order(order_id.0, place.account.0, instrument, place.side, 0, 0);
-        let extra = self.orders.keep_extra(0, NEVER, place.client_order_id.as_ref());
-        let mut terms = Terms::received(place, 0, TriggerBy::Last, extra, self.now);
+        let mut terms = Terms { post_only: false, ..Terms::received(place, 0, self.now) };
+        terms.extra = self.orders.keep_extra(&terms, place.client_order_id.as_ref());
         self.tell(&node, &mut terms, ExecutionType::Rejected, Some(because), events);
         self.retire(NONE, &node, &terms);
     }
@@ -52,16 +52,16 @@ impl Engine {
     #[inline(always)]
     fn accept(&mut self, order_id: OrderId, place: &Place, draft: &Draft, events: &mut Events) {
         let Draft { market, quantity, price, trigger, trigger_by, expire_at, hold } = *draft;
-        let extra = self.orders.keep_extra(trigger, expire_at, place.client_order_id.as_ref());
         let node = Node::order(order_id.0, place.account.0, market, place.side, price, quantity);
-        let mut terms = Terms::received(place, quantity, trigger_by, extra, self.now);
+        let mut terms = Terms { trigger, trigger_by, expire_at, ..Terms::received(place, quantity, self.now) };
+        terms.extra = self.orders.keep_extra(&terms, place.client_order_id.as_ref());
         let in_hand = self.hold_first(&node, &terms, hold);
         self.tell(&node, &mut terms, ExecutionType::Accepted, None, events);
         if trigger > 0 {
-            let slot = self.orders.insert(node, terms);
+            let slot = self.open(node, &terms);
             self.park_or_fire(slot, events);
         } else if terms.may_rest() && self.markets[market].rests(node.side, price) {
-            let slot = self.orders.insert(node, terms);
+            let slot = self.open(node, &terms);
             self.rest(slot, events);
         } else {
             self.come_in(Taker { node, terms, slot: NONE, in_hand }, events);
@@ -118,73 +118,43 @@ impl Engine {
         let Node { instrument: market, side, price, .. } = self.orders.nodes[slot];
         let total = self.markets[market].book.rest(&mut self.orders.nodes, slot);
         self.tell_level(market, side, price, total, events);
-        self.open(slot);
     }
 
     /// Gives an order a slot, or puts it back into its own.
-    #[inline(always)]
     fn settle_down(&mut self, taker: &Taker) -> u32 {
-        if taker.slot == NONE {
-            return self.orders.insert(taker.node, taker.terms);
+        let Taker { node, terms, slot, .. } = taker;
+        if *slot == NONE {
+            return self.open(*node, terms);
         }
-        let (node, terms) = self.orders.nodes.pair_mut(taker.slot);
-        (node.price, node.leaves) = (taker.node.price, taker.node.leaves);
-        *terms = taker.terms;
-        taker.slot
+        let place = &mut self.orders.nodes[*slot];
+        (place.price, place.leaves) = (node.price, node.leaves);
+        self.orders.store(*slot, terms);
+        *slot
     }
 
-    /// Counts an order among its account's open ones, if it is not yet.
+    /// Gives a new order a slot, and counts it among the open ones of its account.
     #[inline(always)]
-    pub(super) fn open(&mut self, slot: u32) {
-        let node = &mut self.orders.nodes[slot];
-        if std::mem::replace(&mut node.open, true) {
-            return;
-        }
-        let account = self.ledger.account_mut(node.account);
-        let previous = std::mem::replace(&mut account.youngest, slot);
-        node.account_previous = previous;
-        node.account_next = NONE;
-        account.open_orders = account.open_orders.wrapping_add(1);
+    fn open(&mut self, node: Node, terms: &Terms) -> u32 {
+        let slot = self.orders.insert(node, terms);
+        let orders = &self.orders;
+        self.ledger.account_mut(node.account).open.add(node.id, |id| orders.is_live(id));
         self.open_orders = self.open_orders.wrapping_add(1);
-        match previous {
-            NONE => account.oldest = slot,
-            previous => self.orders.nodes[previous].account_next = slot,
+        if terms.expire_at != NEVER {
+            self.start_clock(node.id, terms.expire_at);
         }
-        if self.orders.terms(slot).extra != NONE {
-            self.start_clock(slot);
-        }
+        slot
     }
 
     /// Takes an order that has ended out of everything that is for live ones, and keeps it among the ended.
     #[inline(always)]
     pub(super) fn retire(&mut self, slot: u32, node: &Node, terms: &Terms) {
         if slot != NONE {
-            self.shut(slot, node.account);
-            if terms.extra != NONE {
-                self.stop_clock(slot);
+            self.ledger.account_mut(node.account).open.remove();
+            self.open_orders = self.open_orders.wrapping_sub(1);
+            if terms.expire_at != NEVER {
+                self.stop_clock(node.id, terms.expire_at);
             }
-            self.orders.nodes.free(slot);
         }
         self.orders.close(slot, node, terms);
-    }
-
-    /// Takes an order from among its account's open ones.
-    #[inline(always)]
-    fn shut(&mut self, slot: u32, account: u32) {
-        let node = &self.orders.nodes[slot];
-        if node.open {
-            let Node { account_previous: previous, account_next: next, .. } = *node;
-            let account = self.ledger.account_mut(account);
-            account.open_orders = account.open_orders.wrapping_sub(1);
-            self.open_orders = self.open_orders.wrapping_sub(1);
-            match previous {
-                NONE => account.oldest = next,
-                previous => self.orders.nodes[previous].account_next = next,
-            }
-            match next {
-                NONE => account.youngest = previous,
-                next => self.orders.nodes[next].account_previous = previous,
-            }
-        }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::book::{Node, UNLIMITED_SHARE};
 use super::ledger::Account;
-use super::orders::{Extra, NEVER, Order, Terms};
+use super::orders::{NEVER, Order, Terms};
 use super::table::NONE;
 use super::{Counters, Engine};
 use crate::domain::{
@@ -42,12 +42,9 @@ impl Engine {
     /// Moves the status of an order in a slot on, and tells it.
     #[inline(never)]
     pub(super) fn emit(&mut self, slot: u32, event: ExecutionType, because: Option<Because>, events: &mut Events) {
-        let (node, terms) = self.orders.nodes.pair_mut(slot);
-        terms.move_on(event, because.map(|because| because.code), node.leaves, self.now);
-        let account = self.ledger.account_mut(node.account);
-        let execution = self.last.execution(account, node, terms, event, None, because, self.now);
-        events.executions.push(execution);
-        tell_extra(events, self.orders.extra(slot));
+        let (node, mut terms) = (self.orders.nodes[slot], self.orders.terms(slot));
+        self.tell(&node, &mut terms, event, because, events);
+        self.orders.store(slot, &terms);
     }
 
     /// Moves the status of an order on, and tells it.
@@ -65,18 +62,30 @@ impl Engine {
         let execution = self.last.execution(account, node, terms, event, None, because, self.now);
         events.executions.push(execution);
         if terms.extra != NONE {
-            tell_extra(events, self.orders.extra_of(terms));
+            self.tell_more(terms, events);
+        }
+    }
+
+    /// Adds to the last execution what few orders have.
+    #[inline(never)]
+    pub(super) fn tell_more(&self, terms: &Terms, events: &mut Events) {
+        if let Some(execution) = events.executions.last_mut() {
+            execution.client_order_id = self.orders.client_order_id(terms.extra);
+            execution.trigger_price = Price::new(terms.trigger);
+            execution.expire_at = Some(Nanos(terms.expire_at)).filter(|end| end.0 != NEVER);
         }
     }
 
     /// Tells of an order that has ended, and stays as it is.
     pub(super) fn emit_closed(&mut self, place: u32, event: ExecutionType, because: Because, events: &mut Events) {
-        let Order { node, mut terms, extra } = self.orders.closed(place);
+        let Order { node, mut terms, .. } = self.orders.closed(place);
         terms.status = terms.status.after(event, Parked::No).expect("the status table knows every change");
         let account = self.ledger.account_mut(node.account);
         let execution = self.last.execution(account, &node, &terms, event, None, Some(because), self.now);
         events.executions.push(execution);
-        tell_extra(events, extra);
+        if terms.extra != NONE {
+            self.tell_more(&terms, events);
+        }
     }
 
     /// Tells what now stands at a price.
@@ -86,16 +95,6 @@ impl Engine {
             let quantity = shown(total);
             events.levels.push(LevelChange { instrument: InstrumentId(market), side, price, quantity });
         }
-    }
-}
-
-/// Adds to the last execution what few orders have.
-#[inline(never)]
-pub(super) fn tell_extra(events: &mut Events, extra: &Extra) {
-    if let Some(execution) = events.executions.last_mut() {
-        execution.client_order_id = extra.client_order_id;
-        execution.trigger_price = Price::new(extra.trigger);
-        execution.expire_at = Some(Nanos(extra.expire_at)).filter(|end| end.0 != NEVER);
     }
 }
 

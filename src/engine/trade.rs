@@ -14,7 +14,7 @@ use super::check::notional;
 use super::ledger::Account;
 use super::orders::Terms;
 use super::place::Taker;
-use super::report::{lots, tell_extra};
+use super::report::lots;
 use super::rules::Rules;
 use super::table::NONE;
 use crate::domain::{
@@ -113,8 +113,7 @@ impl Engine {
     /// Books the resting order's side of a trade. Returns what moved, and what still stands at the price.
     #[inline(always)]
     fn settle_maker(&mut self, slot: u32, part: &Part, events: &mut Events) -> (Moved, i128) {
-        let (node, terms) = self.orders.nodes.pair(slot);
-        let (mut node, mut terms) = (*node, *terms);
+        let (mut node, mut terms) = (self.orders.nodes[slot], self.orders.terms(slot));
         node.leaves -= part.quantity;
         // What a maker buys has a limit: it has nothing in hand.
         let moved = self.settle(&node, &mut terms, &mut 0, part, events);
@@ -122,7 +121,7 @@ impl Engine {
         if node.leaves == 0 {
             self.retire(slot, &node, &terms);
         } else {
-            *self.orders.terms_mut(slot) = terms;
+            self.orders.store(slot, &terms);
         }
         (moved, total)
     }
@@ -180,11 +179,11 @@ impl Engine {
         };
         let execution = self.last.execution(account, node, terms, event, Some(fill), None, self.now);
         events.executions.push(execution);
-        if terms.extra != NONE {
-            tell_extra(events, self.orders.extra_of(terms));
-        }
         if fee != 0 && moved.checked {
             self.ledger.take_fee(if rules.fee_in_base(side) { rules.base } else { rules.quote }, fee);
+        }
+        if terms.extra != NONE {
+            self.tell_more(terms, events);
         }
         moved
     }

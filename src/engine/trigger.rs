@@ -8,6 +8,7 @@ use super::Engine;
 use super::book::{Node, Owner, queue};
 use super::hold::buys_at_any_price;
 use super::market::is_reached;
+use super::orders::Terms;
 use super::place::Taker;
 use crate::domain::{Events, ExecutionType, Side, TriggerBy};
 
@@ -16,12 +17,11 @@ impl Engine {
     #[inline(never)]
     pub(super) fn park_or_fire(&mut self, slot: u32, events: &mut Events) {
         let Node { instrument: market, side, .. } = self.orders.nodes[slot];
-        let (by, trigger) = (self.orders.terms(slot).trigger_by, self.orders.extra(slot).trigger);
+        let Terms { trigger_by: by, trigger, .. } = self.orders.terms(slot);
         if is_reached(side, self.markets[market].watched(by), trigger) {
             return self.fire(slot, events);
         }
         self.markets[market].stops.park(&mut self.orders.nodes, slot, by, trigger);
-        self.open(slot);
     }
 
     /// Moves the stops that a price has reached to those that are about to trade.
@@ -46,10 +46,9 @@ impl Engine {
     /// Turns a stop into what it stands for, and trades it.
     #[inline(never)]
     fn fire(&mut self, slot: u32, events: &mut Events) {
-        self.emit(slot, ExecutionType::Triggered, None, events);
         let held = self.hold_now(slot);
+        self.emit(slot, ExecutionType::Triggered, None, events);
         let mut taker = self.take_out(slot);
-        taker.terms.triggered = true;
         if buys_at_any_price(&taker.node, &taker.terms) {
             taker.in_hand = held;
         }
@@ -62,8 +61,7 @@ impl Engine {
 
     /// An order that stands nowhere any more, and comes in again.
     pub(super) fn take_out(&self, slot: u32) -> Taker {
-        let (node, terms) = self.orders.nodes.pair(slot);
-        Taker { node: *node, terms: *terms, slot, in_hand: 0 }
+        Taker { node: self.orders.nodes[slot], terms: self.orders.terms(slot), slot, in_hand: 0 }
     }
 
     /// Ends what a command began in a market: fires the stops it triggered, and theirs, and asserts that the book is sound.

@@ -114,7 +114,7 @@ impl Engine {
     /// An account.
     pub fn account(&self, account: AccountId) -> Option<AccountView> {
         let found = self.ledger.find(account.0)?;
-        Some(AccountView { id: account, name: found.name, checked: found.checked, open_orders: found.open_orders })
+        Some(AccountView { id: account, name: found.name, checked: found.checked, open_orders: found.open.count() })
     }
 
     /// What an account has, by asset in the order in which assets were first named.
@@ -168,20 +168,20 @@ impl Engine {
     }
 }
 
-fn view(order: &Order<'_>) -> OrderView {
-    let Order { node: Node { id, account, instrument, side, price, leaves, .. }, terms, extra } = *order;
+fn view(order: &Order) -> OrderView {
+    let Order { node: Node { id, account, instrument, side, price, leaves, .. }, terms, client_order_id } = *order;
     OrderView {
         order_id: OrderId(id),
-        client_order_id: extra.client_order_id,
+        client_order_id,
         account: AccountId(account),
         instrument: Some(InstrumentId(instrument)).filter(|instrument| instrument.0 != NONE),
         side,
         order_type: terms.order_type,
         time_in_force: terms.time_in_force,
-        expire_at: Some(Nanos(extra.expire_at)).filter(|end| end.0 != NEVER),
+        expire_at: Some(Nanos(terms.expire_at)).filter(|end| end.0 != NEVER),
         quantity: lots(terms.quantity),
         price: Price::new(price),
-        trigger_price: Price::new(extra.trigger),
+        trigger_price: Price::new(terms.trigger),
         trigger_by: Some(terms.trigger_by).filter(|_| terms.is_stop()),
         post_only: terms.post_only,
         stp: terms.stp,

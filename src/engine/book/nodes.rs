@@ -1,5 +1,5 @@
-//! Nodes: the hot part of every order, one cache line each, linked into the queue of its price level. Beside each lies what
-//! else its owner keeps of it: the engine its [`crate::engine`] terms, in the next line; a book alone, nothing.
+//! Nodes: the part of every order that a book needs, linked into the queue of its price level. Beside each, in the same cache
+//! line, lies what else its owner keeps of it: the engine some terms, a book alone nothing.
 //!
 //! In: terms of an order or of an exchange's quote. Out: a slot, good until freed. Freed slots are used again, the last one
 //! first, so that a quiet book stays in cache. A node is in at most one queue at a time. Every operation is O(1).
@@ -30,9 +30,8 @@ pub enum Place {
     Stops,
 }
 
-/// The hot part of an order.
+/// What a book needs of an order.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
 pub struct Node {
     /// The limit in ticks; 0: none.
     pub price: i64,
@@ -49,17 +48,12 @@ pub struct Node {
     pub(super) next: u32,
     /// Which level of its ladder it is queued in.
     pub(super) level: u32,
-    /// The neighbours among its account's open orders, older and younger.
-    pub(in crate::engine) account_previous: u32,
-    pub(in crate::engine) account_next: u32,
     /// Bid or ask.
     pub side: Side,
     /// An order or a quote.
     pub owner: Owner,
     /// Where it is linked.
     pub place: Place,
-    /// Whether it counts among its account's open orders.
-    pub(in crate::engine) open: bool,
 }
 
 impl Node {
@@ -75,12 +69,9 @@ impl Node {
             previous: NONE,
             next: NONE,
             level: NONE,
-            account_previous: NONE,
-            account_next: NONE,
             side,
             owner: Owner::Client,
             place: Place::Nowhere,
-            open: false,
         }
     }
 
@@ -92,8 +83,9 @@ impl Node {
     }
 }
 
-/// A node and what lies beside it.
+/// A node and what lies beside it, in one cache line if that is at most 16 bytes.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Pair<T> {
     node: Node,
     beside: T,
