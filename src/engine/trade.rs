@@ -73,16 +73,15 @@ impl Engine {
                 let (moved_too, total) = self.settle_maker(maker, &deal, events);
                 if moved.checked == moved_too.checked {
                     moved.assert_balanced(moved_too);
-                } else if moved.checked {
-                    self.settle_world(side.opposite(), &deal, moved);
                 } else {
-                    self.settle_world(side, &deal, moved_too);
+                    let world = if moved.checked { side.opposite() } else { side };
+                    self.settle_world(market, Moved::new(world, deal.base, deal.value), moved.or(moved_too));
                 }
                 total
             }
             Owner::Exchange => {
                 let total = self.markets[market].book.fill(&mut self.orders.nodes, maker, quantity);
-                self.settle_world(side.opposite(), &deal, moved);
+                self.settle_world(market, Moved::new(side.opposite(), deal.base, deal.value), moved);
                 if self.orders.nodes[maker].place == Place::Nowhere {
                     self.exhaust_quote(market, maker);
                 }
@@ -107,7 +106,7 @@ impl Engine {
         let (source, taker) = (Source::Order(OrderId(id)), Source::Exchange(ExchangeId(exchange)));
         self.tell_trade(&deal, side.opposite(), source, taker, events);
         let (moved, total) = self.settle_maker(maker, &deal, events);
-        self.settle_world(side.opposite(), &deal, moved);
+        self.settle_world(market, Moved::new(side.opposite(), deal.base, deal.value), moved);
         self.trigger_reached(market, TriggerBy::Last);
         total
     }
@@ -188,17 +187,15 @@ impl Engine {
         if fee != 0 && moved.checked {
             self.ledger.take_fee(if rules.fee_in_base(node.side) { rules.base } else { rules.quote }, fee);
         }
-        if terms.extra != NONE {
-            self.tell_more(terms, events);
-        }
+        self.tell_more(terms, events);
         moved
     }
 
     /// Books the side of an exchange, or of an account that is not checked, against a client's that is.
-    fn settle_world(&mut self, side: Side, deal: &Deal, other: Moved) {
+    #[inline(never)]
+    fn settle_world(&mut self, market: u32, moved: Moved, other: Moved) {
         if other.checked {
-            let rules = &self.markets[deal.market].rules;
-            let moved = Moved::new(side, deal.base, deal.value);
+            let rules = &self.markets[market].rules;
             moved.assert_balanced(other);
             self.ledger.world(rules.base, moved.base);
             self.ledger.world(rules.quote, moved.quote);
@@ -249,6 +246,11 @@ impl Moved {
             Side::Buy => Self { checked: true, base, quote: -value },
             Side::Sell => Self { checked: true, base: -base, quote: value },
         }
+    }
+
+    /// The one of two that is checked.
+    const fn or(self, other: Self) -> Self {
+        if self.checked { self } else { other }
     }
 
     #[inline(always)]
