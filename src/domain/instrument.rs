@@ -284,7 +284,16 @@ fn split(value: Decimal, step: Decimal) -> Option<(i128, i128)> {
     Some((value.checked_div_euclid(step)?, value.checked_rem_euclid(step)?))
 }
 
+impl Decimal {
+    /// The value as a number of `step`s, or `None` if that is no integer of 64 bits.
+    #[inline]
+    pub fn in_steps_of(self, step: Self) -> Option<i64> {
+        steps(self, step)
+    }
+}
+
 /// `value` as a number of `step`s, or `None` if that is no integer of 64 bits.
+#[inline]
 fn steps(value: Decimal, step: Decimal) -> Option<i64> {
     // The usual step is a power of ten, and then a multiplication will do.
     if step.mantissa() == 1 {

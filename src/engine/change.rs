@@ -8,11 +8,11 @@
 
 use super::Engine;
 use super::book::{Node, Place};
-use super::check::{new_price, notional, whole_lots};
+use super::check::{notional, ticks};
 use super::hold::Offer;
 use super::orders::{Found, Terms};
 use super::report::Because;
-use crate::domain::{CancelAll, Code, Events, ExecutionType, OrderId, Outcome, Priority, Replace};
+use crate::domain::{CancelAll, Code, Decimal, Events, ExecutionType, OrderId, Outcome, Priority, Replace};
 
 /// An order's new terms.
 #[derive(Clone, Copy, Debug)]
@@ -162,14 +162,15 @@ impl Engine {
         if misses {
             return Err(cannot);
         }
-        let instrument = self.instruments.get(node.instrument as usize).ok_or(cannot)?;
         let market = &self.markets[node.instrument];
         if market.halted {
             return Err(Because::from(Code::Halted));
         }
-        let price = replace.price.map_or(Ok(node.price), |price| new_price(instrument, price))?;
-        let trigger = replace.trigger_price.map_or(Ok(terms.trigger), |trigger| new_price(instrument, trigger))?;
-        let quantity = replace.quantity.map_or(Ok(terms.quantity), |quantity| whole_lots(instrument, quantity))?;
+        let new = |price: Option<Decimal>, old: i64| if price.is_some() { ticks(&market.rules, price) } else { Ok(old) };
+        let price = new(replace.price, node.price)?;
+        let trigger = new(replace.trigger_price, terms.trigger)?;
+        let lots = |quantity| self.whole_lots(node.instrument, quantity);
+        let quantity = replace.quantity.map_or(Ok(terms.quantity), lots)?;
         // What self-trade prevention took is neither traded nor left.
         let taken = terms.quantity.saturating_sub(terms.cum).saturating_sub(node.leaves);
         let leaves = quantity.saturating_sub(terms.cum).saturating_sub(taken);

@@ -10,8 +10,9 @@ use super::book::reaches;
 use super::market::{Market, is_reached};
 use super::orders::NEVER;
 use super::report::Because;
+use super::rules::Rules;
 use super::{Engine, OPEN_ORDERS_MAX};
-use crate::domain::{Code, Decimal, Instrument, OrderType, Place, Price, Quantity, Side, TimeInForce, TriggerBy};
+use crate::domain::{Code, Decimal, OrderType, Place, Quantity, Side, TimeInForce, TriggerBy};
 
 /// A new order on its instrument's grid.
 #[derive(Clone, Copy, Debug)]
@@ -30,25 +31,11 @@ pub(super) struct Draft {
 
 /// A price on the grid; 0 for none.
 #[inline(always)]
-fn ticks(instrument: &Instrument, price: Option<Decimal>) -> Result<i64, Because> {
-    price.map_or(Ok(0), |price| instrument.price(price).map(Price::ticks).ok_or(Because::from(Code::TickSize)))
-}
-
-/// A quantity on the grid.
-#[inline(always)]
-pub(super) fn whole_lots(instrument: &Instrument, quantity: Decimal) -> Result<i64, Because> {
-    instrument.quantity(quantity).map(Quantity::lots).ok_or_else(|| why_no_quantity(instrument, quantity))
-}
-
-#[cold]
-fn why_no_quantity(instrument: &Instrument, quantity: Decimal) -> Because {
-    let too_large = instrument.quantity_rounded_down(quantity) == Some(Quantity::MAX);
-    Because::from(if too_large { Code::MaxQuantity } else { Code::LotSize })
-}
-
-/// The price rules of a limit or a trigger.
-pub(super) fn new_price(instrument: &Instrument, price: Decimal) -> Result<i64, Because> {
-    ticks(instrument, Some(price))
+pub(super) fn ticks(rules: &Rules, price: Option<Decimal>) -> Result<i64, Because> {
+    match price {
+        Some(price) => rules.ticks(price).ok_or(Because { code: Code::TickSize, reference: 0 }),
+        None => Ok(0),
+    }
 }
 
 /// What `lots` are worth at a price, in tick·lots.
@@ -64,7 +51,7 @@ impl Market {
     pub(super) fn check_size(&self, lots: i64, price: i64) -> Result<(), Because> {
         let rules = &self.rules;
         let worth = notional(price, lots);
-        let code = if lots < rules.quantity_min.max(1) {
+        let code = if lots < rules.quantity_min {
             Code::MinQuantity
         } else if lots > rules.quantity_max {
             Code::MaxQuantity
@@ -128,7 +115,6 @@ impl Engine {
     pub(super) fn check(&self, place: &Place) -> Result<Draft, Because> {
         let unknown = Because::from(Code::UnknownSymbol);
         let number = place.instrument.and_then(|instrument| self.market_of(instrument)).ok_or(unknown)?;
-        let instrument = self.instruments.get(number as usize).ok_or(unknown)?;
         let market = &self.markets[number];
         if market.halted {
             return Err(Because::from(Code::Halted));
@@ -136,12 +122,12 @@ impl Engine {
         let side = place.side;
         let is_stop = matches!(place.order_type, OrderType::StopLoss | OrderType::StopLimit);
         let has_limit = matches!(place.order_type, OrderType::Limit | OrderType::StopLimit);
-        let price = ticks(instrument, place.price.filter(|_| has_limit))?;
-        let trigger = ticks(instrument, place.trigger_price.filter(|_| is_stop))?;
+        let price = ticks(&market.rules, place.price.filter(|_| has_limit))?;
+        let trigger = ticks(&market.rules, place.trigger_price.filter(|_| is_stop))?;
         if (has_limit && price == 0) || (is_stop && trigger == 0) {
             return Err(Because::from(Code::TickSize));
         }
-        let quantity = whole_lots(instrument, place.quantity)?;
+        let quantity = self.whole_lots(number, place.quantity)?;
         let valued_at = match place.order_type {
             OrderType::Limit | OrderType::StopLimit => price,
             OrderType::StopLoss => trigger,
@@ -161,6 +147,19 @@ impl Engine {
         }
         let hold = self.check_balance(place, number, quantity, valued_at)?;
         Ok(Draft { market: number, quantity, price, trigger, trigger_by, expire_at, hold })
+    }
+
+    /// A quantity on the grid of a market's instrument.
+    #[inline(always)]
+    pub(super) fn whole_lots(&self, market: u32, quantity: Decimal) -> Result<i64, Because> {
+        self.markets[market].rules.lots(quantity).ok_or_else(|| self.why_no_quantity(market, quantity))
+    }
+
+    #[cold]
+    fn why_no_quantity(&self, market: u32, quantity: Decimal) -> Because {
+        let instrument = self.instruments.get(market as usize);
+        let rounded = instrument.and_then(|instrument| instrument.quantity_rounded_down(quantity));
+        Because::from(if rounded == Some(Quantity::MAX) { Code::MaxQuantity } else { Code::LotSize })
     }
 
     /// When the order ends.

@@ -46,17 +46,14 @@ impl Place {
 }
 
 /// [`PAGE`] ids in a row.
-#[derive(Debug)]
-struct Page {
-    places: [Place; PAGE],
-    /// How many of them have not ended, those yet to come included.
-    pending: u32,
-}
+type Page = [Place; PAGE];
 
 /// Places by order id.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pages: VecDeque<Option<Box<Page>>>,
+    /// How many ids of each page have not ended, those yet to come included.
+    pending: VecDeque<u16>,
     /// The number of the first page in `pages`.
     first: u64,
     /// The pages whose orders have all ended, each with how many had ended by then.
@@ -71,28 +68,30 @@ impl Index {
     /// Keeps the slot of a new order. Ids come in order, each once.
     #[inline(always)]
     pub(super) fn insert(&mut self, id: u64, slot: u32) {
-        if let Some(known) = self.page_for(id).and_then(|page| page.places.get_mut(Self::offset(id))) {
-            *known = Place::live(slot);
-        }
+        let at = self.page_of(id);
+        self.set(at, id, Place::live(slot));
     }
 
-    /// The page of an id that is the next one, or known.
+    /// Keeps the place of an id that is the next one, or known.
     #[inline(always)]
-    fn page_for(&mut self, id: u64) -> Option<&mut Page> {
-        let at = self.page_of(id);
+    fn set(&mut self, at: usize, id: u64, place: Place) {
         if at == self.pages.len() {
             self.add_page();
         }
-        self.pages.get_mut(at)?.as_deref_mut()
+        if let Some(Some(page)) = self.pages.get_mut(at)
+            && let Some(known) = page.get_mut(Self::offset(id))
+        {
+            *known = place;
+        }
     }
 
     #[cold]
     fn add_page(&mut self) {
-        let mut page = self.spare.pop().unwrap_or_else(|| Box::new(Page { places: [Place::NOWHERE; PAGE], pending: 0 }));
+        let mut page = self.spare.pop().unwrap_or_else(|| Box::new([Place::NOWHERE; PAGE]));
+        page.fill(Place::NOWHERE);
         // There is no id 0.
         let first = self.first == 0 && self.pages.is_empty();
-        page.places = [Place::NOWHERE; PAGE];
-        page.pending = if first { 511 } else { 512 };
+        self.pending.push_back(if first { 511 } else { 512 });
         self.pages.push_back(Some(page));
     }
 
@@ -101,20 +100,16 @@ impl Index {
     #[inline(always)]
     pub(super) fn close(&mut self, id: u64, place: u32, kept: u64) {
         self.ended = self.ended.wrapping_add(1);
-        let number = id >> PAGE_BITS;
-        let ended = self.ended;
-        if let Some(page) = self.page_for(id) {
-            page.pending = page.pending.wrapping_sub(1);
-            let done = page.pending == 0;
-            if let Some(known) = page.places.get_mut(Self::offset(id)) {
-                *known = Place::closed(place);
-            }
-            if done {
-                self.done.push_back((number, ended));
+        let at = self.page_of(id);
+        self.set(at, id, Place::closed(place));
+        if let Some(pending) = self.pending.get_mut(at) {
+            *pending = pending.wrapping_sub(1);
+            if *pending == 0 {
+                self.done.push_back((id >> PAGE_BITS, self.ended));
             }
         }
         if let Some((_, then)) = self.done.front()
-            && ended.wrapping_sub(*then) >= kept
+            && self.ended.wrapping_sub(*then) >= kept
         {
             self.give_up();
         }
@@ -130,6 +125,7 @@ impl Index {
             }
             while let Some(None) = self.pages.front() {
                 self.pages.pop_front();
+                self.pending.pop_front();
                 self.first = self.first.wrapping_add(1);
             }
         }
@@ -139,14 +135,14 @@ impl Index {
     #[inline(always)]
     pub(super) fn find(&self, id: u64) -> Option<Place> {
         let page = self.pages.get(self.page_of(id))?.as_deref()?;
-        page.places.get(Self::offset(id)).copied().filter(|place| *place != Place::NOWHERE)
+        page.get(Self::offset(id)).copied().filter(|place| *place != Place::NOWHERE)
     }
 
     /// All ids in use, in order, and some that no longer are.
     pub(super) fn ids(&self) -> impl Iterator<Item = u64> + '_ {
         let pages = (self.first..).zip(&self.pages).filter_map(|(number, page)| Some((number, page.as_deref()?)));
         pages.flat_map(|(number, page)| {
-            let known = (number << PAGE_BITS..).zip(&page.places).filter(|(_, place)| **place != Place::NOWHERE);
+            let known = (number << PAGE_BITS..).zip(page).filter(|(_, place)| **place != Place::NOWHERE);
             known.map(|(id, _)| id)
         })
     }

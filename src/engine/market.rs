@@ -8,14 +8,10 @@ use crate::domain::{Side, TriggerBy};
 /// Exchanges that may quote one instrument at a time: what a walk through a level may have to step over.
 pub(super) const EXCHANGES_MAX: usize = 64;
 
-/// One instrument, live.
+/// One instrument, live. What every order needs comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Market {
-    pub(super) rules: Rules,
-    pub(super) book: Book,
-    pub(super) stops: Stops,
-    /// What each exchange last said, at most [`EXCHANGES_MAX`].
-    pub(super) quotes: Vec<Quoted>,
     /// The last trade's price in ticks; 0: none yet.
     pub(super) last: i64,
     /// The sum of the best quoted bid and ask, so the mark price in half ticks; 0: none.
@@ -23,6 +19,11 @@ pub(super) struct Market {
     pub(super) halted: bool,
     /// Whether stops watch the mark price unless they say otherwise.
     pub(super) has_sources: bool,
+    pub(super) stops: Stops,
+    pub(super) book: Book,
+    pub(super) rules: Rules,
+    /// What each exchange last said, at most [`EXCHANGES_MAX`].
+    pub(super) quotes: Vec<Quoted>,
 }
 
 /// What an exchange last said.
@@ -76,14 +77,14 @@ impl Market {
     /// A market where nothing has happened.
     pub(super) fn new(rules: Rules) -> Self {
         Self {
-            rules,
-            book: Book::new(),
-            stops: Stops::default(),
-            quotes: Vec::new(),
             last: 0,
             mark: 0,
             halted: false,
             has_sources: false,
+            stops: Stops::default(),
+            book: Book::new(),
+            rules,
+            quotes: Vec::new(),
         }
     }
 
@@ -128,6 +129,15 @@ pub(super) const fn is_reached(side: Side, watched: i64, trigger: i64) -> bool {
 /// The stops that wait, nearest trigger first, then oldest.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
+    /// How many wait, on both sides.
+    by_last: u32,
+    by_mark: u32,
+    /// Out of the way: most orders are no stops.
+    ladders: Box<Ladders>,
+}
+
+#[derive(Debug, Default)]
+struct Ladders {
     last: Sides,
     mark: Sides,
 }
@@ -136,30 +146,38 @@ pub(super) struct Stops {
 struct Sides {
     buys: Ladder,
     sells: Ladder,
-    /// How many wait, on both sides.
-    waiting: u32,
 }
 
 impl Stops {
-    #[inline(always)]
-    const fn sides(&self, by: TriggerBy) -> &Sides {
+    fn sides(&self, by: TriggerBy) -> &Sides {
         match by {
-            TriggerBy::Last => &self.last,
-            TriggerBy::Mark => &self.mark,
+            TriggerBy::Last => &self.ladders.last,
+            TriggerBy::Mark => &self.ladders.mark,
         }
     }
 
-    const fn sides_mut(&mut self, by: TriggerBy) -> &mut Sides {
+    fn sides_mut(&mut self, by: TriggerBy) -> &mut Sides {
         match by {
-            TriggerBy::Last => &mut self.last,
-            TriggerBy::Mark => &mut self.mark,
+            TriggerBy::Last => &mut self.ladders.last,
+            TriggerBy::Mark => &mut self.ladders.mark,
+        }
+    }
+
+    /// How many watch this price.
+    const fn waiting(&mut self, by: TriggerBy) -> &mut u32 {
+        match by {
+            TriggerBy::Last => &mut self.by_last,
+            TriggerBy::Mark => &mut self.by_mark,
         }
     }
 
     /// Whether any stop watches this price.
     #[inline(always)]
     pub(super) const fn any(&self, by: TriggerBy) -> bool {
-        self.sides(by).waiting > 0
+        match by {
+            TriggerBy::Last => self.by_last > 0,
+            TriggerBy::Mark => self.by_mark > 0,
+        }
     }
 
     fn ladder(&self, by: TriggerBy, side: Side) -> &Ladder {
@@ -191,7 +209,7 @@ impl Stops {
         node.place = Place::Stops;
         let side = node.side;
         self.ladder_mut(by, side).push_back(nodes, slot, Self::flip(side, trigger));
-        let waiting = &mut self.sides_mut(by).waiting;
+        let waiting = self.waiting(by);
         *waiting = waiting.saturating_add(1);
     }
 
@@ -201,7 +219,7 @@ impl Stops {
         node.place = Place::Nowhere;
         let side = node.side;
         self.ladder_mut(by, side).remove(nodes, slot);
-        let waiting = &mut self.sides_mut(by).waiting;
+        let waiting = self.waiting(by);
         *waiting = waiting.saturating_sub(1);
     }
 

@@ -80,7 +80,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { closed_kept: 65_536 }
+        Self { closed_kept: 16_384 }
     }
 }
 

@@ -61,18 +61,24 @@ impl Engine {
         let account = self.ledger.account_mut(node.account);
         let execution = self.last.execution(account, node, terms, event, None, because, self.now);
         events.executions.push(execution);
-        if terms.extra != NONE {
-            self.tell_more(terms, events);
-        }
+        self.tell_more(terms, events);
     }
 
     /// Adds to the last execution what few orders have.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn tell_more(&self, terms: &Terms, events: &mut Events) {
+        if terms.extra != NONE {
+            self.tell_extra(terms.extra, terms.trigger, terms.expire_at, events);
+        }
+    }
+
+    /// Takes values, not the terms, so that these may stay in registers.
+    #[inline(never)]
+    fn tell_extra(&self, extra: u32, trigger: i64, expire_at: i64, events: &mut Events) {
         if let Some(execution) = events.executions.last_mut() {
-            execution.client_order_id = self.orders.client_order_id(terms.extra);
-            execution.trigger_price = Price::new(terms.trigger);
-            execution.expire_at = Some(Nanos(terms.expire_at)).filter(|end| end.0 != NEVER);
+            execution.client_order_id = self.orders.client_order_id(extra);
+            execution.trigger_price = Price::new(trigger);
+            execution.expire_at = Some(Nanos(expire_at)).filter(|end| end.0 != NEVER);
         }
     }
 
@@ -83,9 +89,7 @@ impl Engine {
         let account = self.ledger.account_mut(node.account);
         let execution = self.last.execution(account, &node, &terms, event, None, Some(because), self.now);
         events.executions.push(execution);
-        if terms.extra != NONE {
-            self.tell_more(&terms, events);
-        }
+        self.tell_more(&terms, events);
     }
 
     /// Tells what now stands at a price.

@@ -22,16 +22,19 @@ use crate::domain::{
     TradeId, TriggerBy,
 };
 
-/// One side's part in a trade.
+/// A trade, as both sides book it.
 #[derive(Clone, Copy, Debug)]
-struct Part {
+struct Deal {
     trade_id: TradeId,
     market: u32,
-    role: Liquidity,
-    price: i64,
+    price: Price,
+    /// In lots.
     quantity: i64,
     /// In tick·lots.
     worth: i128,
+    /// In units of quote, and of base.
+    value: i128,
+    base: i128,
 }
 
 /// What a trade brought to one side, its fee included; nothing to an account that is not checked.
@@ -61,25 +64,24 @@ impl Engine {
             Owner::Client => Source::Order(OrderId(maker_id)),
             Owner::Exchange => Source::Exchange(ExchangeId(u32::try_from(maker_id).unwrap_or(NONE))),
         };
-        let trade_id = self.number_trade(market, side, price, quantity, source, Source::Order(OrderId(id)), events);
-        let part = Part { trade_id, market, role: Liquidity::Taker, price, quantity, worth };
-        let moved = self.settle(&taker.node, &mut taker.terms, &mut taker.in_hand, &part, events);
+        let deal = self.deal(market, price, quantity, worth);
+        self.tell_trade(&deal, side, source, Source::Order(OrderId(id)), events);
+        let Taker { node, terms, in_hand, .. } = taker;
+        let moved = self.settle(node, terms, in_hand, &deal, Liquidity::Taker, events);
         let total = match owner {
             Owner::Client => {
-                let part = Part { role: Liquidity::Maker, ..part };
-                let (moved_too, total) = self.settle_maker(maker, &part, events);
+                let (moved_too, total) = self.settle_maker(maker, &deal, events);
                 if moved.checked == moved_too.checked {
                     moved.assert_balanced(moved_too);
-                } else if moved.checked {
-                    self.settle_world(side.opposite(), &part, moved);
                 } else {
-                    self.settle_world(side, &part, moved_too);
+                    let world = if moved.checked { side.opposite() } else { side };
+                    self.settle_world(market, Moved::new(world, deal.base, deal.value), moved.or(moved_too));
                 }
                 total
             }
             Owner::Exchange => {
                 let total = self.markets[market].book.fill(&mut self.orders.nodes, maker, quantity);
-                self.settle_world(side.opposite(), &part, moved);
+                self.settle_world(market, Moved::new(side.opposite(), deal.base, deal.value), moved);
                 if self.orders.nodes[maker].place == Place::Nowhere {
                     self.exhaust_quote(market, maker);
                 }
@@ -100,24 +102,48 @@ impl Engine {
         events: &mut Events,
     ) -> i128 {
         let Node { instrument: market, id, side, .. } = self.orders.nodes[maker];
+        let deal = self.deal(market, price, quantity, notional(price, quantity));
         let (source, taker) = (Source::Order(OrderId(id)), Source::Exchange(ExchangeId(exchange)));
-        let trade_id = self.number_trade(market, side.opposite(), price, quantity, source, taker, events);
-        let (role, worth) = (Liquidity::Maker, notional(price, quantity));
-        let part = Part { trade_id, market, role, price, quantity, worth };
-        let (moved, total) = self.settle_maker(maker, &part, events);
-        self.settle_world(side.opposite(), &part, moved);
+        self.tell_trade(&deal, side.opposite(), source, taker, events);
+        let (moved, total) = self.settle_maker(maker, &deal, events);
+        self.settle_world(market, Moved::new(side.opposite(), deal.base, deal.value), moved);
         self.trigger_reached(market, TriggerBy::Last);
         total
     }
 
+    /// Numbers a trade.
+    #[inline(always)]
+    fn deal(&mut self, market: u32, price: i64, quantity: i64, worth: i128) -> Deal {
+        self.last.trade = self.last.trade.wrapping_add(1);
+        let trade_id = TradeId(self.last.trade);
+        let at = &mut self.markets[market];
+        at.last = price;
+        let (value, base) = (at.rules.value(worth), at.rules.base_units(quantity));
+        Deal { trade_id, market, price: Price::new(price).unwrap_or(Price::MAX), quantity, worth, value, base }
+    }
+
+    #[inline(always)]
+    fn tell_trade(&self, deal: &Deal, taker_side: Side, maker: Source, taker: Source, events: &mut Events) {
+        events.trades.push(Trade {
+            trade_id: deal.trade_id,
+            instrument: InstrumentId(deal.market),
+            price: deal.price,
+            quantity: lots(deal.quantity),
+            taker_side,
+            maker,
+            taker,
+            ts: Nanos(self.now),
+        });
+    }
+
     /// Books the resting order's side of a trade. Returns what moved, and what still stands at the price.
     #[inline(always)]
-    fn settle_maker(&mut self, slot: u32, part: &Part, events: &mut Events) -> (Moved, i128) {
+    fn settle_maker(&mut self, slot: u32, deal: &Deal, events: &mut Events) -> (Moved, i128) {
         let (mut node, mut terms) = (self.orders.nodes[slot], self.orders.terms(slot));
-        node.leaves -= part.quantity;
+        node.leaves -= deal.quantity;
         // What a maker buys has a limit: it has nothing in hand.
-        let moved = self.settle(&node, &mut terms, &mut 0, part, events);
-        let total = self.markets[part.market].book.fill(&mut self.orders.nodes, slot, part.quantity);
+        let moved = self.settle(&node, &mut terms, &mut 0, deal, Liquidity::Maker, events);
+        let total = self.markets[deal.market].book.fill(&mut self.orders.nodes, slot, deal.quantity);
         if node.leaves == 0 {
             self.retire(slot, &node, &terms);
         } else {
@@ -126,73 +152,50 @@ impl Engine {
         (moved, total)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of a trade")]
-    #[inline(always)]
-    fn number_trade(
-        &mut self,
-        market: u32,
-        taker_side: Side,
-        price: i64,
-        quantity: i64,
-        maker: Source,
-        taker: Source,
-        events: &mut Events,
-    ) -> TradeId {
-        self.last.trade += 1;
-        let trade_id = TradeId(self.last.trade);
-        self.markets[market].last = price;
-        events.trades.push(Trade {
-            trade_id,
-            instrument: InstrumentId(market),
-            price: Price::new(price).unwrap_or(Price::MAX),
-            quantity: lots(quantity),
-            taker_side,
-            maker,
-            taker,
-            ts: Nanos(self.now),
-        });
-        trade_id
-    }
-
     /// Books one side of a trade on its order and its account, and tells it.
     #[inline(always)]
-    fn settle(&mut self, node: &Node, terms: &mut Terms, in_hand: &mut i128, part: &Part, events: &mut Events) -> Moved {
-        let rules = &self.markets[part.market].rules;
+    fn settle(
+        &mut self,
+        node: &Node,
+        terms: &mut Terms,
+        in_hand: &mut i128,
+        deal: &Deal,
+        role: Liquidity,
+        events: &mut Events,
+    ) -> Moved {
+        let rules = &self.markets[deal.market].rules;
         let account = self.ledger.account_mut(node.account);
-        terms.cum += part.quantity;
-        terms.notional += part.worth;
-        let (side, role) = (node.side, part.role);
-        let fee = rules.fee(side, role, part.worth, part.quantity);
-        let (moved, fee) = match (account.checked, side) {
+        terms.cum = terms.cum.wrapping_add(deal.quantity);
+        terms.notional = terms.notional.wrapping_add(deal.worth);
+        let fee = if rules.has_fees() { rules.fee(node.side, role, deal.worth, deal.quantity) } else { 0 };
+        let (moved, fee) = match (account.checked, node.side) {
             (false, _) => (Moved::NOTHING, fee),
-            (true, Side::Buy) => account.settle_buy(node, rules, part, fee, in_hand),
-            (true, Side::Sell) => account.settle_sell(rules, part, fee),
+            (true, Side::Buy) => account.settle_buy(node, rules, deal, fee, in_hand),
+            (true, Side::Sell) => account.settle_sell(rules, deal, fee),
         };
         let event = if node.leaves == 0 { ExecutionType::Filled } else { ExecutionType::PartialFill };
         terms.move_on(event, None, node.leaves, self.now);
         let fill = Fill {
-            trade_id: part.trade_id,
-            last_qty: lots(part.quantity),
-            last_price: Price::new(part.price).unwrap_or(Price::MAX),
+            trade_id: deal.trade_id,
+            last_qty: lots(deal.quantity),
+            last_price: deal.price,
             liquidity: role,
             fee: Money::from_units(fee),
         };
         let execution = self.last.execution(account, node, terms, event, Some(fill), None, self.now);
         events.executions.push(execution);
         if fee != 0 && moved.checked {
-            self.ledger.take_fee(if rules.fee_in_base(side) { rules.base } else { rules.quote }, fee);
+            self.ledger.take_fee(if rules.fee_in_base(node.side) { rules.base } else { rules.quote }, fee);
         }
-        if terms.extra != NONE {
-            self.tell_more(terms, events);
-        }
+        self.tell_more(terms, events);
         moved
     }
 
     /// Books the side of an exchange, or of an account that is not checked, against a client's that is.
-    fn settle_world(&mut self, side: Side, part: &Part, other: Moved) {
+    #[inline(never)]
+    fn settle_world(&mut self, market: u32, moved: Moved, other: Moved) {
         if other.checked {
-            let rules = &self.markets[part.market].rules;
-            let moved = Moved::new(side, rules.base_units(part.quantity), rules.value(part.worth));
+            let rules = &self.markets[market].rules;
             moved.assert_balanced(other);
             self.ledger.world(rules.base, moved.base);
             self.ledger.world(rules.quote, moved.quote);
@@ -203,12 +206,12 @@ impl Engine {
 impl Account {
     /// Moves the money of a buy. Returns what moved, and the fee.
     #[inline(always)]
-    fn settle_buy(&mut self, node: &Node, rules: &Rules, part: &Part, fee: i128, in_hand: &mut i128) -> (Moved, i128) {
-        let (value, base) = (rules.value(part.worth), rules.base_units(part.quantity));
+    fn settle_buy(&mut self, node: &Node, rules: &Rules, deal: &Deal, fee: i128, in_hand: &mut i128) -> (Moved, i128) {
+        let Deal { value, base, .. } = *deal;
         let in_base = rules.fee_in_base(Side::Buy);
         let due = if in_base { value } else { value + fee };
         let released = if node.price > 0 {
-            rules.freed(node.price, part.quantity, node.leaves)
+            rules.freed(node.price, deal.quantity, node.leaves)
         } else {
             let released = due.min(*in_hand);
             *in_hand -= released;
@@ -226,8 +229,8 @@ impl Account {
 
     /// Moves the money of a sell. Returns what moved, and the fee.
     #[inline(always)]
-    fn settle_sell(&mut self, rules: &Rules, part: &Part, fee: i128) -> (Moved, i128) {
-        let (value, base) = (rules.value(part.worth), rules.base_units(part.quantity));
+    fn settle_sell(&mut self, rules: &Rules, deal: &Deal, fee: i128) -> (Moved, i128) {
+        let Deal { value, base, .. } = *deal;
         self.spend(rules.base, base, base);
         self.receive(rules.quote, value - fee);
         (Moved::new(Side::Sell, base, value), fee)
@@ -243,6 +246,11 @@ impl Moved {
             Side::Buy => Self { checked: true, base, quote: -value },
             Side::Sell => Self { checked: true, base: -base, quote: value },
         }
+    }
+
+    /// The one of two that is checked.
+    const fn or(self, other: Self) -> Self {
+        if self.checked { self } else { other }
     }
 
     #[inline(always)]

@@ -139,7 +139,11 @@ impl Ladder {
     /// Queues an unlinked node at the back of a key's level. Returns what stands there now.
     #[inline]
     pub fn push_back<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, key: i64) -> i128 {
-        let level = self.level_for(key);
+        let page = match self.directory.find(key >> PAGE_BITS) {
+            Some(page) => page,
+            None => self.new_page(key >> PAGE_BITS),
+        };
+        let level = (page << PAGE_BITS) | Self::offset(key);
         let youngest = self.levels[level].youngest;
         let node = &mut nodes[slot];
         node.level = level;
@@ -152,10 +156,20 @@ impl Ladder {
         let total = at.total.0;
         if youngest == NONE {
             at.oldest = slot;
+            self.occupy(level, key);
         } else {
             nodes[youngest].next = slot;
         }
         total
+    }
+
+    /// Takes a level that has got its first node into use.
+    #[inline]
+    fn occupy(&mut self, level: u32, key: i64) {
+        self.pages[level >> PAGE_BITS].used |= 1 << (level % PAGE);
+        if self.best == NONE || key > self.best_key {
+            (self.best, self.best_key) = (level, key);
+        }
     }
 
     /// Queues an unlinked node before `younger`, or at the back if that is [`NONE`]. Returns what stands there now.
@@ -213,22 +227,6 @@ impl Ladder {
         let total = &mut self.levels[level].total;
         total.0 += change;
         total.0
-    }
-
-    /// The level of a key, made if need be.
-    #[inline]
-    fn level_for(&mut self, key: i64) -> u32 {
-        let page = match self.directory.find(key >> PAGE_BITS) {
-            Some(page) => page,
-            None => self.new_page(key >> PAGE_BITS),
-        };
-        let offset = Self::offset(key);
-        self.pages[page].used |= 1 << offset;
-        let level = (page << PAGE_BITS) | offset;
-        if self.best == NONE || key > self.best_key {
-            (self.best, self.best_key) = (level, key);
-        }
-        level
     }
 
     #[cold]
