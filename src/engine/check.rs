@@ -2,7 +2,7 @@
 //!
 //! In: a [`Place`]. Out: its numbers on the instrument's grid, or the first of these codes that applies: `unknown_symbol`,
 //! `halted`, `tick_size`, `lot_size`, `min_quantity`, `max_quantity`, `max_notional`, `min_notional`, `price_band`, `expire_at_past`,
-//! `max_open_orders`, `stop_not_triggered`, `would_take`, `price_not_reached`, `balance_limit`, `insufficient_balance`.
+//! `max_open_orders`, `would_take`, `stop_not_triggered`, `price_not_reached`, `balance_limit`, `insufficient_balance`.
 //!
 //! An order's worth is its quantity at its limit; without one, at its trigger; of a market order, at the best opposite price.
 
