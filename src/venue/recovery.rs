@@ -11,10 +11,11 @@ use std::{
 
 use anyhow::{Context, ensure};
 
+use crate::disk::{Disk, Folder};
 use crate::domain::AccountName;
 use crate::engine::RULES;
 use crate::executor::Executor;
-use crate::journal::{Disk, Folder, Lock, Reader, Recovered};
+use crate::journal::{Lock, Reader, Recovered};
 use crate::queue::Admission;
 use crate::read::ReadModel;
 use crate::stream::Hub;

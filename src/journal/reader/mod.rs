@@ -19,7 +19,8 @@ use std::{collections::VecDeque, fmt, path::PathBuf, sync::Arc};
 
 use self::segment::{Found, Segment};
 use super::format::{FrameHeader, Header, segment_first, segment_name};
-use super::{Damage, Disk, JournalError, Record, codec};
+use super::{Damage, JournalError, Record, codec};
+use crate::disk::Disk;
 use crate::domain::Nanos;
 
 /// A frame that was read: the records are in the buffer that [`Reader::next`] was given.
