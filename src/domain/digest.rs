@@ -1,9 +1,10 @@
-//! One number for all that an execution says, to tell whether a replay came out as the original did.
+//! One number for all that an execution says, to tell whether a replay came out as the original did; and one for what a request
+//! asks for, to tell a retry from another request.
 //!
 //! The function is fixed: a change of it, or of the order of what it covers, is a change of the engine's rules. It guards
 //! against accidents, not against someone who looks for collisions.
 
-use super::{Execution, Fill};
+use super::{Decimal, Execution, Fill, Place, Replace};
 
 /// The running digest: xor, multiply, fold, 64 bits at a time.
 struct Digest(u64);
@@ -38,6 +39,11 @@ impl Digest {
         for chunk in text.as_bytes().chunks(8) {
             self.word(chunk.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)));
         }
+    }
+
+    fn decimal(&mut self, value: Decimal) {
+        self.signed(value.mantissa());
+        self.word(u64::from(value.scale()));
     }
 
     fn fill(&mut self, fill: Fill) {
@@ -82,6 +88,37 @@ impl Execution {
         digest.option(self.reference, |digest, price| digest.signed(price.ticks()));
         digest.signed(self.created_at.0);
         digest.signed(self.ts.0);
+        digest.0
+    }
+}
+
+impl Place {
+    /// A digest of what the order asks for, as the client wrote it: whose it is and which instrument its symbol names are not
+    /// part of that. It is kept with the client's id.
+    pub fn digest(&self) -> u64 {
+        let mut digest = Digest(0x506C_6163_6500_0000);
+        digest.option(self.client_order_id, |digest, id| digest.text(id.as_str()));
+        digest.text(self.symbol.as_str());
+        for word in [self.side as u64, self.order_type as u64, self.time_in_force as u64, self.stp as u64] {
+            digest.word(word);
+        }
+        digest.option(self.expire_at, |digest, at| digest.signed(at.0));
+        digest.decimal(self.quantity);
+        digest.option(self.price, Digest::decimal);
+        digest.option(self.trigger_price, Digest::decimal);
+        digest.option(self.trigger_by, |digest, by| digest.word(by as u64));
+        digest.word(u64::from(self.post_only));
+        digest.0
+    }
+}
+
+impl Replace {
+    /// A digest of the new terms. It is kept with the request's id.
+    pub fn digest(&self) -> u64 {
+        let mut digest = Digest(0x5265_706C_6163_6500);
+        for term in [self.quantity, self.price, self.trigger_price] {
+            digest.option(term, Digest::decimal);
+        }
         digest.0
     }
 }

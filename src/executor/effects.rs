@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side,
-    Trade, TradeReport,
+    AccountId, AccountName, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side, Trade,
+    TradeReport,
 };
 use crate::engine::{self, Engine};
 use crate::journal::Record;
-use crate::queue::Answer;
+use crate::queue::{Answer, Entry};
 use crate::read::{self, Changes};
 use crate::stream::{
     Block, BlockBuilder,
@@ -30,8 +30,8 @@ pub struct Effects {
     pub trades: Vec<(InstrumentId, Block)>,
     /// Finished frames of book changes, by instrument.
     pub books: Vec<(InstrumentId, Block)>,
-    /// Client ids whose orders were numbered.
-    pub kept: Vec<(AccountId, ClientOrderId, OrderId)>,
+    /// Client ids whose requests were executed.
+    pub kept: Vec<Entry>,
     /// Who is answered, and what.
     pub replies: Vec<(oneshot::Sender<Answer>, Answer)>,
 }

@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 pub use effects::Effects;
 pub use release::Release;
 
-use crate::domain::{AccountId, Command, Events, ExecutionType, Nanos, OrderId, Outcome, Place, Replace, Report};
+use crate::domain::{AccountId, Command, Events, ExecutionType, Nanos, OrderId, Outcome, Place, Priority, Replace, Report};
 use crate::engine::Engine;
 use crate::journal::{Journal, Record};
-use crate::queue::{Action, Admission, Answer, Fingerprint, Outlet, Request, Target};
+use crate::queue::{Action, Admission, Answer, Became, Fingerprint, Outlet, Request, Target, Use};
 use effects::Batch;
 
 /// The most requests that are executed before their effects are released: bounds how long a reader waits behind a batch.
@@ -156,9 +156,14 @@ impl Executor {
         Some(match action {
             Action::Place(place) => Command::Place(place),
             Action::Cancel { account, target } => Command::Cancel { account, order_id: self.order_id(account, target)? },
-            Action::Replace { account, target, quantity, price, trigger_price } => {
-                let order_id = self.order_id(account, target)?;
-                Command::Replace(Replace { account, order_id, quantity, price, trigger_price })
+            Action::Replace { account, target, request_id, quantity, price, trigger_price } => {
+                let Some(order_id) = self.order_id(account, target) else {
+                    if let Some(id) = request_id {
+                        self.parts.admission.release(account, Use::Replace, id);
+                    }
+                    return None;
+                };
+                Command::Replace(Replace { account, order_id, request_id, quantity, price, trigger_price })
             }
             Action::CancelAll(cancel_all) => Command::CancelAll(cancel_all),
             Action::CancelAfter { account, timeout_ns } => Command::CancelAfter { account, timeout_ns },
@@ -227,8 +232,20 @@ impl Executor {
     fn note(&mut self, command: &Command, outcome: Outcome) {
         match (command, outcome) {
             (Command::Place(place @ Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
-                self.parts.admission.numbered(*account, *id, Fingerprint::of(place), order_id);
-                self.batch.effects.kept.push((*account, *id, order_id));
+                let became = Became { order_id, priority: Priority::Kept };
+                let entry = self.parts.admission.executed(*account, Use::Order, *id, Fingerprint::of(place), became);
+                self.batch.effects.kept.push(entry);
+            }
+            (Command::Replace(replace @ Replace { account, request_id: Some(id), .. }), outcome) => {
+                let asked = Fingerprint::of_replace(replace);
+                let admission = &self.parts.admission;
+                if let Outcome::Replaced(order_id, priority) = outcome {
+                    let became = Became { order_id, priority };
+                    self.batch.effects.kept.push(admission.executed(*account, Use::Replace, *id, asked, became));
+                } else {
+                    // It changed nothing: to try again is no second time.
+                    admission.release(*account, Use::Replace, *id);
+                }
             }
             (Command::Deposit { account, .. }, _) => {
                 self.batch.accounts.insert(*account);

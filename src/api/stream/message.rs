@@ -98,7 +98,7 @@ async fn asked(
         "replace" => {
             let changes = message.changes.ok_or_else(|| missing("changes"))?;
             let terms = extract::parse::<ReplaceRequest<'_>>(changes.get().as_bytes())?.check()?;
-            entry::replace(state, account, message.target()?, terms, connection).await
+            entry::replace(state, account, message.target()?, terms, None, connection).await
         }
         "cancel_all" => entry::cancel_all(state, message.cancel_all(state, account)?, connection).await,
         "cancel_after" => {
@@ -174,6 +174,9 @@ pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>) -> Ve
         Ok(Done::Placed(order) | Done::Canceled(order)) => reply.order = Some(order),
         Ok(Done::Replayed(order)) => (reply.order, reply.replayed) = (Some(order), Some(true)),
         Ok(Done::Replaced(order, priority)) => (reply.order, reply.priority) = (Some(order), Some(*priority)),
+        Ok(Done::ReplacedBefore(order, priority)) => {
+            (reply.order, reply.priority, reply.replayed) = (Some(order), Some(*priority), Some(true));
+        }
         Ok(Done::CanceledAll(count)) => reply.canceled = Some(*count),
         Ok(Done::Applied) => {}
         Err(problem) => reply.problem = Some(problem),

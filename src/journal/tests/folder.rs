@@ -101,10 +101,15 @@ fn other_formats_are_refused_in_words() {
     let mut file = disk.open_for_writing("00000000000000000001.log").unwrap();
     let mut header = [0; 48];
     file.read_at(&mut header, 0).unwrap();
-    header[8] = 2;
-    let crc = crc32c::crc32c(&header[..44]);
-    header[44..].copy_from_slice(&crc.to_le_bytes());
-    file.write_at(&header, 0).unwrap();
+    let mut set_format = |format: u8| {
+        header[8] = format;
+        let crc = crc32c::crc32c(&header[..44]);
+        header[44..].copy_from_slice(&crc.to_le_bytes());
+        file.write_at(&header, 0).unwrap();
+    };
+    set_format(1);
+    assert_eq!(read(&disk, 1).unwrap().1.epoch, Some(EPOCH), "the format before reads the same");
+    set_format(3);
     let refused = read(&disk, 1).unwrap_err().to_string();
-    assert!(refused.ends_with("has journal format 2, and this version reads format 1 only"), "{refused}");
+    assert!(refused.ends_with("has journal format 3, and this version reads none above 2"), "{refused}");
 }
