@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod idempotency;
+mod keys;
 mod load;
 mod metrics;
 mod orders;
