@@ -1,7 +1,7 @@
 //! The state as bytes: what a snapshot holds of an engine, and an engine from it.
 //!
-//! In: an engine between two commands. Out: bytes ([`Engine::save`]), and from them an engine with the same state hash and the
-//! same future ([`Engine::restore`]). What follows from the rest is not written: rules, mark prices, totals, holds, clocks.
+//! In: an engine between two commands. Out: bytes ([`Engine::save`](super::Engine::save)), and from them an engine with the same state hash and the
+//! same future ([`Engine::restore`](super::Engine::restore)). What follows from the rest is not written: rules, mark prices, totals, holds, clocks.
 //!
 //! ```text
 //! version u32 · closed_kept u32 · seq u64 · now i64 · last order, execution, trade u64
