@@ -64,7 +64,7 @@ impl Running {
 
     /// Executes until `drain` is canceled and the queue is empty.
     pub async fn run(self, drain: CancellationToken) {
-        self.executor.run(self.outlet, self.journal, drain).await;
+        let _executor = self.executor.run(self.outlet, self.journal, drain).await;
     }
 }
 

@@ -1,9 +1,10 @@
 //! A batch in the making: what its commands did, gathered and encoded while they are applied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tokio::sync::oneshot;
 
+use super::Public;
 use crate::domain::{
     AccountId, AccountName, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side, Trade,
     TradeReport,
@@ -60,6 +61,20 @@ struct Numbers {
 }
 
 impl Batch {
+    /// Goes on with the numbers that were public.
+    pub(super) fn resume(&mut self, public: &[Public]) {
+        for (public, id) in public.iter().zip((0..).map(InstrumentId)) {
+            self.numbers.trades.insert(id, public.trades + 1);
+            self.numbers.books.insert(id, public.books);
+        }
+    }
+
+    /// What is public of an instrument.
+    pub(super) fn public(&self, instrument: InstrumentId, recent: VecDeque<TradeReport>) -> Public {
+        let trades = self.numbers.trades.get(&instrument).map_or(0, |next| next - 1);
+        Public { trades, books: self.numbers.books.get(&instrument).copied().unwrap_or(0), recent }
+    }
+
     /// Adds an execution.
     pub(super) fn report(&mut self, report: Report, account: &AccountName) {
         let idle = &mut self.idle;

@@ -32,7 +32,7 @@ pub enum JournalError {
         what: Damage,
     },
     /// Another version of this program wrote it.
-    #[error("{} has journal format {found}, and this version reads none above {known}", file.display())]
+    #[error("{} has format {found}, and this version reads none above {known}", file.display())]
     Format {
         /// The segment.
         file: PathBuf,
@@ -91,6 +91,9 @@ pub enum Damage {
         /// What it should say.
         expected: u64,
     },
+    /// A snapshot, or a file of ids, has another checksum or length than its header says, or no header.
+    #[error("the snapshot is not what was written")]
+    Snapshot,
     /// A frame's header is no header, or its checksum differs.
     #[error("no frame starts here, and there are valid frames after it")]
     Frame,

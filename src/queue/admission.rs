@@ -154,17 +154,12 @@ impl Admission {
         became.map(|became| became.order_id)
     }
 
-    /// Notes what the executor made of a request. It is not kept yet, so nobody who waits is told. Gives the entry to keep.
-    pub fn executed(&self, account: AccountId, of: Use, id: ClientOrderId, asked: Fingerprint, became: Became) -> Entry {
-        let entry = Entry::new(self.secret.key(account, of, &id), asked, became);
-        if let Some(flight) = self.shard(&entry.key).in_flight.get_mut(&entry.key) {
-            flight.became = Some(became);
-            return entry;
-        }
-        // Nobody reserved it: it comes out of the journal.
-        let flight = Flight { fingerprint: asked, became: Some(became), waiters: Vec::new() };
-        self.shard(&entry.key).in_flight.insert(entry.key, flight);
-        entry
+    /// Notes what the executor made of a request. It is not kept yet, so nobody who waits is told. One whose id nobody reserved
+    /// comes out of the journal.
+    pub fn executed(&self, entry: &Entry) {
+        let fingerprint = entry.value.fingerprint();
+        let new = || Flight { fingerprint, became: None, waiters: Vec::new() };
+        self.shard(&entry.key).in_flight.entry(entry.key).or_insert_with(new).became = Some(entry.value.became());
     }
 
     /// Frees the id of a request that changed nothing, and tells those who wait.
@@ -290,7 +285,8 @@ mod tests {
         assert!(matches!(other, Verdict::New(_)));
         reservation.queued();
         assert_eq!(admission.order_id(ACCOUNT, id("a")), None);
-        let entry = admission.executed(ACCOUNT, Use::Order, id("a"), Fingerprint(1), BECAME);
+        let entry = Entry::of(admission.secret(), ACCOUNT, Use::Order, &id("a"), Fingerprint(1), BECAME);
+        admission.executed(&entry);
         assert_eq!(admission.order_id(ACCOUNT, id("a")), Some(OrderId(7)));
         assert_eq!(waiter.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         admission.kept(&[entry]);
@@ -320,7 +316,7 @@ mod tests {
         let entries: Vec<Entry> = (1..=100)
             .map(|number| {
                 let became = Became { order_id: OrderId(number << 24), priority: Priority::Lost };
-                first.executed(ACCOUNT, Use::Replace, id(&number.to_string()), Fingerprint(number), became)
+                Entry::of(first.secret(), ACCOUNT, Use::Replace, &id(&number.to_string()), Fingerprint(number), became)
             })
             .collect();
         first.kept(&entries);
