@@ -11,6 +11,7 @@
 //!
 //! Limits: a log keeps its newest frames, at least as many as it was made for. Costs: O(1) an append, O(log n) a read.
 
+pub mod archive;
 pub mod encode;
 mod frame;
 mod hub;
