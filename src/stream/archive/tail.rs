@@ -79,6 +79,7 @@ impl Tail {
     /// # Errors
     ///
     /// If a segment cannot be read or is damaged.
+    #[expect(clippy::should_implement_trait, reason = "an iterator ends once; this goes on when there is more")]
     pub fn next(&mut self) -> Result<Option<Entry>, ArchiveError> {
         loop {
             let Some((length, more)) = self.known() else { return Ok(None) };

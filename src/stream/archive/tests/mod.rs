@@ -78,8 +78,11 @@ fn read_all(archive: &Archive, account: u32, mut seq: u64, bytes_max: usize) -> 
     }
 }
 
+/// What a reader found of each account: the sequence that comes next, and the frames.
+type Followed = BTreeMap<AccountId, (u64, Bytes)>;
+
 /// All entries from a place on, by account, with the place after the last.
-fn follow(archive: &Arc<Archive>, from: Position) -> Result<(BTreeMap<AccountId, (u64, Bytes)>, Position), ArchiveError> {
+fn follow(archive: &Arc<Archive>, from: Position) -> Result<(Followed, Position), ArchiveError> {
     let mut tail = Tail::open(archive, from)?;
     let mut found: BTreeMap<AccountId, (u64, BytesMut)> = BTreeMap::new();
     let mut end = from;
