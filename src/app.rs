@@ -21,8 +21,9 @@ use anyhow::{Context, anyhow};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::api::{self, Shared, State, StreamLimits};
-use crate::config::{AuthMode, Config};
+use crate::api::{self, Access, Keyring, Shared, State, StreamLimits};
+use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT};
+use crate::read::ReadModel;
 use crate::telemetry::Metrics;
 use crate::venue::{Running, Venue, system_clock};
 use market::Market;
@@ -30,6 +31,24 @@ use tasks::Tasks;
 
 /// How long open requests may take to be answered after a task has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Who may ask, as configured.
+fn access(config: &Config, read: &ReadModel) -> anyhow::Result<Access> {
+    if config.auth.mode != AuthMode::Keys {
+        if config.accounts.iter().any(|account| !account.keys.is_empty()) {
+            tracing::warn!("accounts have keys, and auth.mode is local: nobody is asked for one");
+        }
+        return read.account_id(DEFAULT_ACCOUNT).map(Access::Open).context("there is no default account");
+    }
+    let mut keyring = Keyring::default();
+    for account in &config.accounts {
+        let id = read.account_id(account.name.as_str()).context("an account was not opened")?;
+        for key in &account.keys {
+            keyring.add(key.hash, id, key.scopes.iter().copied().collect());
+        }
+    }
+    Ok(Access::Keys(keyring))
+}
 
 /// A venue that is bound to its address and about to serve.
 #[expect(missing_debug_implementations, reason = "a running venue has nothing to show")]
@@ -60,6 +79,8 @@ impl App {
         let market = Market::build(config, &venue)?;
         let state = State::new(Shared {
             intake: venue.intake.clone(),
+            access: access(config, &venue.read)?,
+            origins: config.auth.origins.clone(),
             admission: venue.admission,
             read: venue.read,
             hub: venue.hub,

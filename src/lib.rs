@@ -58,4 +58,6 @@ pub mod demo;
 
 pub mod health;
 
+pub mod key;
+
 pub mod tail;

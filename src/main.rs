@@ -8,7 +8,9 @@ use mimalloc::MiMalloc;
 use openoutcry::{
     app::App,
     config::{Config, ConfigError},
-    demo, health, tail, telemetry,
+    demo,
+    domain::AccountName,
+    health, key, tail, telemetry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -43,6 +45,19 @@ enum Verb {
     Tail(tail::Wish),
     /// Ask the venue that this configuration describes whether it is ready; exit 0 if so.
     Health,
+    /// Make keys.
+    #[command(subcommand)]
+    Key(KeyVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeyVerb {
+    /// Make a key: print it, once, and the line of the configuration that lets it in.
+    New {
+        /// The account that it acts for.
+        #[arg(long, default_value = "default", value_name = "NAME", value_parser = AccountName::parse)]
+        account: AccountName,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -81,6 +96,10 @@ fn say(text: &str) {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Some(Verb::Key(KeyVerb::New { account })) = &cli.command {
+        say(&key::new(account.as_str())?);
+        return Ok(());
+    }
     let config = configuration(&cli.options)?;
     match cli.command.unwrap_or(Verb::Serve) {
         Verb::Serve => {
@@ -107,6 +126,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             say("ready");
             Ok(())
         }
+        // Needs no configuration, so that it is done by now.
+        Verb::Key(_) => Ok(()),
     }
 }
 

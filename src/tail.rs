@@ -4,7 +4,12 @@ use std::{io::Write, net::SocketAddr};
 
 use anyhow::Context;
 use futures_util::StreamExt;
-use tokio_tungstenite::{connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+
+use crate::key::Secret;
 
 /// What to follow, as in the query of `GET /stream`.
 #[derive(Debug, clap::Args)]
@@ -18,6 +23,9 @@ pub struct Wish {
     /// Executions from this number on; those to come if left out.
     #[arg(long)]
     pub from_seq: Option<u64>,
+    /// The key to follow with, where the venue asks for one. The environment is safer: other users see command lines.
+    #[arg(long, env = "OPENOUTCRY_KEY", hide_env_values = true)]
+    pub key: Option<Secret>,
 }
 
 /// Writes what the venue on `addr` sends to `out`, until it closes the stream.
@@ -33,7 +41,12 @@ pub async fn run(addr: SocketAddr, wish: &Wish, out: &mut impl Write) -> anyhow:
     if let Some(from_seq) = wish.from_seq {
         url.push_str(&format!("&from_seq={from_seq}"));
     }
-    let (mut stream, _) = connect_async(&url).await.with_context(|| format!("cannot follow {url}"))?;
+    let mut request = url.as_str().into_client_request().with_context(|| format!("{url} is no address"))?;
+    if let Some(key) = &wish.key {
+        let value = key.authorization().parse().ok().context("the key has characters that no key has")?;
+        request.headers_mut().insert("authorization", value);
+    }
+    let (mut stream, _) = connect_async(request).await.with_context(|| format!("cannot follow {url}"))?;
     while let Some(message) = stream.next().await {
         match message.context("the stream broke")? {
             Message::Text(text) => {

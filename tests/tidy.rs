@@ -26,7 +26,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app", &["domain", "queue", "stream", "read", "market", "config", "telemetry", "api", "venue"]),
     ("demo", &["domain", "queue", "market", "config", "venue", "app"]),
     ("health", &[]),
-    ("tail", &[]),
+    ("key", &["domain"]),
+    ("tail", &["key"]),
     ("lib", &[]),
     ("main", &[]),
 ];

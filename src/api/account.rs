@@ -10,19 +10,28 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Caller, Problem, State, extract::QueryOf};
-use crate::domain::{AccountName, AssetName, Money};
+use super::{Problem, State, access::Reads, extract::QueryOf};
+use crate::domain::{AccountId, AccountName, AssetName, Money};
 use crate::stream::{Read, frames};
 
 /// The most executions on a page, and how many where nobody says.
 const PAGE: (usize, usize) = (1_000, 100);
 
-/// `GET /account`
+/// An account, as `GET /account` and admin calls show it.
 #[derive(Debug, Serialize)]
 pub(super) struct AccountView {
     account: Option<AccountName>,
     open_orders: usize,
     balances: Vec<BalanceView>,
+}
+
+impl AccountView {
+    pub(super) fn of(state: &State, account: AccountId) -> Self {
+        let (open_orders, balances) = state.read.account(account);
+        let balances = balances.into_iter();
+        let balances = balances.map(|balance| BalanceView { asset: balance.asset, free: balance.free, held: balance.held });
+        Self { account: state.read.account_name(account).copied(), open_orders, balances: balances.collect() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -33,12 +42,8 @@ struct BalanceView {
 }
 
 /// `GET /account`
-pub(super) async fn account(Shared(state): Shared<State>, Caller(account): Caller) -> Json<AccountView> {
-    let (open_orders, balances) = state.read.account(account);
-    let balances = balances.into_iter();
-    let balances = balances.map(|balance| BalanceView { asset: balance.asset, free: balance.free, held: balance.held });
-    let name = state.read.account_name(account).copied();
-    Json(AccountView { account: name, open_orders, balances: balances.collect() })
+pub(super) async fn account(Shared(state): Shared<State>, Reads(account): Reads) -> Json<AccountView> {
+    Json(AccountView::of(&state, account))
 }
 
 /// The query of `GET /executions`.
@@ -52,7 +57,7 @@ pub(super) struct ExecutionsQuery {
 /// `GET /executions`: the same bytes that the stream sends, from the oldest that is kept where nobody says.
 pub(super) async fn executions(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Reads(account): Reads,
     QueryOf(query): QueryOf<ExecutionsQuery>,
 ) -> Result<Response, Problem> {
     let log = state.hub.executions(account).ok_or_else(Problem::internal)?;

@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::{Problem, State, problem::RequestOutcome, request::Terms, view::OrderView};
-use crate::domain::{AccountId, CancelAll, ClientOrderId, Order, OrderId, Place, Priority, Quote, Status};
+use crate::domain::{
+    AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Status,
+};
 use crate::queue::{Action, Answer, ConnectionId, Fingerprint, InFlight, Known, Target, Verdict};
 use crate::read::Found;
 
@@ -26,6 +28,8 @@ pub(super) enum Done {
     CanceledAll(u32),
     /// The order with its new terms.
     Replaced(OrderView, Priority),
+    /// The client said who it is: its account, and the `seq` of that account's last execution.
+    Known(Option<AccountName>, u64),
     /// Nothing to show.
     Applied,
 }
@@ -135,6 +139,15 @@ pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Proble
     send(state, Action::Quote(quote), None).await
 }
 
+/// Submits what an administrator asks for.
+///
+/// # Errors
+///
+/// As [`place`].
+pub(super) async fn administer(state: &State, action: Action) -> Result<Pending, Problem> {
+    send(state, action, None).await
+}
+
 async fn send(state: &State, action: Action, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
     queue(state, action, connection).await.map(|answer| Pending::Queued(answer, None))
 }
@@ -207,9 +220,18 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
         }
         Answer::NotFound => Err(Problem::unknown_order()),
         Answer::Done => Ok(Done::Applied),
+        Answer::Unchecked => {
+            let detail = "This account has no balances: its orders are not checked against any";
+            Err(Problem::new(StatusCode::CONFLICT, "unchecked_account", detail))
+        }
         Answer::Refused(code) => {
             tracing::debug!(account = account.0, code = code.as_str(), "a command was refused");
-            Err(Problem::refused(code.as_str(), "The venue refused it"))
+            let detail = match code {
+                Code::InsufficientBalance => "The account has less than that free",
+                Code::BalanceLimit => "The account would have more of the asset than the venue can count",
+                _ => "The venue refused it",
+            };
+            Err(Problem::refused(code.as_str(), detail))
         }
     }
 }

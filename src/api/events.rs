@@ -15,7 +15,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::{Caller, Problem, State, extract::QueryOf};
+use super::{Problem, State, access::Reads, extract::QueryOf};
 use crate::stream::{Log, Read, frames};
 
 /// How many bytes of frames become events at a time.
@@ -41,7 +41,7 @@ struct Reader {
 /// `GET /executions/stream`
 pub(super) async fn executions(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Reads(account): Reads,
     QueryOf(query): QueryOf<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -4,7 +4,9 @@ use axum::{Json, extract::State as Shared, response::Response};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Caller, Problem, State, entry,
+    Problem, State,
+    access::Administers,
+    entry,
     extract::{self, JsonBody, PathOf, QueryOf},
     orders::respond,
     request::QuoteRequest,
@@ -76,7 +78,7 @@ pub(super) async fn quotes(Shared(state): Shared<State>) -> Json<Vec<Row>> {
 /// `POST /quotes`
 pub(super) async fn post_quote(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Administers(account): Administers,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let request: QuoteRequest<'_> = body.parse()?;

@@ -6,7 +6,9 @@
 //! Limits: bodies of 64 KiB (a batch: 1 MiB), the time a body or an answer may take, pages and depths clamped to their
 //! maximum.
 
+mod access;
 mod account;
+mod admin;
 mod entry;
 mod events;
 mod extract;
@@ -29,29 +31,27 @@ use std::{
 
 use axum::{
     Router,
-    extract::{FromRequestParts, Request},
-    http::{StatusCode, request::Parts},
+    extract::Request,
+    http::StatusCode,
     middleware,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use access::{Access, Keyring};
 pub(crate) use market::publish_quote;
 pub(crate) use probes::lanes;
 pub use problem::{FieldError, Problem, RequestOutcome};
 pub use serve::serve;
 pub use stream::StreamLimits;
 
-use crate::domain::{AccountId, InstrumentId, Nanos, Order, Symbol};
+use crate::domain::{InstrumentId, Nanos, Order, Symbol};
 use crate::market::Board;
 use crate::queue::{Admission, Intake};
 use crate::read::ReadModel;
 use crate::stream::Hub;
 use crate::telemetry::Metrics;
 use view::OrderView;
-
-/// The account of every request where no keys are configured. The configuration must have it.
-const OPEN_ACCOUNT: &str = "default";
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,6 +62,10 @@ pub struct State(Arc<Shared>);
 pub struct Shared {
     /// The way into the queue.
     pub intake: Intake,
+    /// Who may ask.
+    pub access: Access,
+    /// Sites whose pages may use the venue, besides its own: `https://example.com`.
+    pub origins: Vec<String>,
     /// Which client ids are taken.
     pub admission: Admission,
     /// What GETs answer from.
@@ -118,18 +122,6 @@ impl State {
     }
 }
 
-/// Who asks.
-#[derive(Clone, Copy, Debug)]
-struct Caller(AccountId);
-
-impl FromRequestParts<State> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(_: &mut Parts, state: &State) -> Result<Self, Problem> {
-        state.read.account_id(OPEN_ACCOUNT).map(Self).ok_or_else(Problem::internal)
-    }
-}
-
 /// Every route there is.
 pub fn router(state: State) -> Router {
     let by_client_id =
@@ -149,6 +141,13 @@ pub fn router(state: State) -> Router {
         .route("/book/{symbol}", get(market::book))
         .route("/trades/{symbol}", get(market::trades))
         .route("/quotes", get(market::quotes).post(market::post_quote))
+        .route("/admin/accounts", get(admin::accounts))
+        .route("/admin/accounts/{name}", get(admin::account))
+        .route("/admin/accounts/{name}/deposits", post(admin::deposit))
+        .route("/admin/accounts/{name}/withdrawals", post(admin::withdraw))
+        .route("/admin/accounts/{name}/orders", delete(admin::cancel_all))
+        .route("/admin/instruments/{symbol}/halt", post(admin::halt))
+        .route("/admin/instruments/{symbol}/resume", post(admin::resume))
         .route("/queue", get(probes::queue))
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))

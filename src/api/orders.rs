@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    Caller, Problem, State,
+    Problem, State,
+    access::{Reads, Trades},
     entry::{self, Done, Pending},
     extract::{self, BATCH_BODY_MAX, JsonBody, PathOf, QueryOf},
     problem::{FieldError, RequestOutcome},
@@ -33,7 +34,7 @@ const CANCEL_AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
 /// `POST /orders`
 pub(super) async fn place(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -95,14 +96,14 @@ pub(super) fn respond(done: Done) -> Response {
         Done::Canceled(order) => Json(order).into_response(),
         Done::CanceledAll(count) => Json(serde_json::json!({ "canceled": count })).into_response(),
         Done::Replaced(order, priority) => Json(Replaced { order, priority }).into_response(),
-        Done::Applied => Json(serde_json::json!({})).into_response(),
+        Done::Applied | Done::Known(..) => Json(serde_json::json!({})).into_response(),
     }
 }
 
 /// `POST /orders/batch`
 pub(super) async fn place_batch(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     body: JsonBody<BATCH_BODY_MAX>,
 ) -> Result<Response, Problem> {
     let requests: Vec<&RawValue> = body.parse_array()?;
@@ -142,7 +143,7 @@ pub(super) async fn place_batch(
 /// `POST /orders/validate`: the answer that `POST /orders` would give to what can be checked without the venue.
 pub(super) async fn validate(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
@@ -157,7 +158,7 @@ pub(super) async fn validate(
 /// `GET /orders/{order_id}`
 pub(super) async fn get(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Reads(account): Reads,
     PathOf(order_id): PathOf,
 ) -> Result<Json<OrderView>, Problem> {
     found(&state, state.read.order(account, extract::order_id(&order_id)?))
@@ -166,7 +167,7 @@ pub(super) async fn get(
 /// `GET /orders/by-client-id/{client_order_id}`
 pub(super) async fn get_by_client_id(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Reads(account): Reads,
     PathOf(id): PathOf,
 ) -> Result<Json<OrderView>, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
@@ -200,7 +201,7 @@ pub(super) struct ListQuery {
 /// `GET /orders`
 pub(super) async fn list(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Reads(account): Reads,
     uri: Uri,
     QueryOf(query): QueryOf<ListQuery>,
 ) -> Result<Response, Problem> {
@@ -239,7 +240,7 @@ fn next_link(uri: &Uri, after: u64) -> String {
 /// `DELETE /orders/{order_id}`
 pub(super) async fn cancel(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     PathOf(order_id): PathOf,
 ) -> Result<Response, Problem> {
     let order_id = extract::order_id(&order_id)?;
@@ -249,7 +250,7 @@ pub(super) async fn cancel(
 /// `DELETE /orders/by-client-id/{client_order_id}`
 pub(super) async fn cancel_by_client_id(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     PathOf(id): PathOf,
 ) -> Result<Response, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
@@ -267,7 +268,7 @@ async fn cancel_target(state: &State, account: AccountId, target: Target) -> Res
 /// `PATCH /orders/{order_id}`
 pub(super) async fn replace(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     PathOf(order_id): PathOf,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -278,7 +279,7 @@ pub(super) async fn replace(
 /// `PATCH /orders/by-client-id/{client_order_id}`
 pub(super) async fn replace_by_client_id(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     PathOf(id): PathOf,
     body: JsonBody,
 ) -> Result<Response, Problem> {
@@ -303,29 +304,35 @@ pub(super) struct CancelAllQuery {
     side: Option<String>,
 }
 
+impl CancelAllQuery {
+    /// Which of the account's orders it means.
+    ///
+    /// # Errors
+    ///
+    /// An unknown symbol, or a side that is none.
+    pub(super) fn check(&self, state: &State, account: AccountId) -> Result<CancelAll, Problem> {
+        let instrument = self.symbol.as_deref().map(|text| extract::instrument(state, text)).transpose()?;
+        let side = self.side.as_deref().map(|text| {
+            Side::parse(text).ok_or_else(|| Problem::bad_request("invalid_query", "side must be one of buy, sell"))
+        });
+        Ok(CancelAll { account, instrument: instrument.map(|instrument| instrument.id), side: side.transpose()? })
+    }
+}
+
 /// `DELETE /orders`
 pub(super) async fn cancel_all(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     QueryOf(query): QueryOf<CancelAllQuery>,
 ) -> Result<Response, Problem> {
-    let instrument = query.symbol.as_deref().map(|text| extract::instrument(&state, text)).transpose()?;
-    let side = match query.side.as_deref() {
-        None => None,
-        Some(text) => {
-            let side = Side::parse(text);
-            Some(side.ok_or_else(|| Problem::bad_request("invalid_query", "side must be one of buy, sell"))?)
-        }
-    };
-    let wanted = CancelAll { account, instrument: instrument.map(|instrument| instrument.id), side };
-    let pending = entry::cancel_all(&state, wanted, None).await?;
+    let pending = entry::cancel_all(&state, query.check(&state, account)?, None).await?;
     entry::finish(&state, account, pending).await.map(respond)
 }
 
 /// `POST /orders/cancel-after`
 pub(super) async fn cancel_after(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
+    Trades(account): Trades,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let timeout_ms = body.parse::<CancelAfterRequest>()?.timeout_ms;

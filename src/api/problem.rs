@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 
 use super::view::OrderView;
-use crate::domain::ClientOrderId;
+use crate::domain::{ClientOrderId, Scope};
 use crate::queue::Refusal;
 
 /// What is certain about the request after an error.
@@ -61,6 +61,9 @@ struct Body {
     retry_after: Option<Duration>,
     #[serde(skip)]
     replayed: bool,
+    /// What `WWW-Authenticate` says.
+    #[serde(skip)]
+    challenge: Option<String>,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -83,12 +86,39 @@ impl Problem {
             oldest_seq: None,
             retry_after: None,
             replayed: false,
+            challenge: None,
         }))
     }
 
     /// 400: the request is not what it should be.
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 401: this needs a key, and there is none.
+    pub(super) fn key_needed() -> Self {
+        let detail = "This needs a key: Authorization: Bearer KEY";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).with_challenge("Bearer".to_owned())
+    }
+
+    /// 401: the credentials are none of this venue's.
+    pub(super) fn unknown_key() -> Self {
+        let detail = "This is no key of this venue; it is sent as Authorization: Bearer KEY";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            .with_challenge("Bearer error=\"invalid_token\"".to_owned())
+    }
+
+    /// 403: the key is for other things.
+    pub(super) fn missing_scope(scope: Scope) -> Self {
+        let scope = scope.as_str();
+        Self::new(StatusCode::FORBIDDEN, "missing_scope", format!("This key does not have the scope {scope}"))
+            .with_challenge(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""))
+    }
+
+    /// 403: a browser asks for a page of another site.
+    pub(super) fn foreign_origin() -> Self {
+        let detail = "Pages of this Origin may not use this venue: auth.origins says which may";
+        Self::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
     }
 
     /// 404.
@@ -192,6 +222,12 @@ impl Problem {
         self
     }
 
+    /// Says which credentials would do (RFC 6750, section 3).
+    fn with_challenge(mut self, challenge: String) -> Self {
+        self.0.challenge = Some(challenge);
+        self
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.0.status
@@ -205,6 +241,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(after) = self.0.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs_f64().ceil() as u64));
+        }
+        if let Some(challenge) = self.0.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if self.0.replayed {
             headers.insert("idempotent-replayed", HeaderValue::from_static("true"));

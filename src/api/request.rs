@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::problem::{FieldError, Problem};
 use crate::domain::{
-    AccountId, ClientOrderId, Decimal, ExchangeName, Instrument, InstrumentId, Nanos, OrderType, Place, Quote,
+    AccountId, AssetName, ClientOrderId, Decimal, ExchangeName, Instrument, InstrumentId, Nanos, OrderType, Place, Quote,
     SelfTradePrevention, Side, Sources, Symbol, TimeInForce, TriggerBy,
 };
 
@@ -75,6 +75,16 @@ pub(super) struct ReplaceRequest<'a> {
 pub(super) struct CancelAfterRequest {
     /// In milliseconds; 0 disarms.
     pub(super) timeout_ms: u64,
+}
+
+/// `POST /admin/accounts/{name}/deposits`, and `withdrawals`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DepositRequest<'a> {
+    #[serde(borrow)]
+    asset: Cow<'a, str>,
+    #[serde(borrow)]
+    amount: Number<'a>,
 }
 
 /// `POST /quotes`.
@@ -288,6 +298,20 @@ impl ReplaceRequest<'_> {
             checks.fail("quantity", "or price or trigger_price is needed");
         }
         checks.done(Some(terms))
+    }
+}
+
+impl DepositRequest<'_> {
+    /// Which asset, and how much of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`PlaceRequest::check`].
+    pub(super) fn check(&self) -> Result<(AssetName, Decimal), Problem> {
+        let mut checks = Checks::default();
+        let asset = checks.name("asset", AssetName::parse(&self.asset));
+        let amount = checks.positive("amount", &self.amount);
+        checks.done(asset.map(|asset| (asset, amount)))
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::key::KeyConfig;
 use super::problem::Problems;
 use super::value;
 use crate::domain::{AccountName, AccountSpec, AssetName, Decimal, Money};
+
+/// The most keys of one account.
+const KEYS_MAX: usize = 64;
 
 /// One account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,9 +22,9 @@ pub struct AccountConfig {
     /// What it starts with, by asset, zero or more. Left out, its orders are not checked against balances.
     #[serde(default, deserialize_with = "value::optional_map", skip_serializing_if = "Option::is_none")]
     pub balances: Option<BTreeMap<AssetName, Decimal>>,
-    /// Keys that act for it. This version has none and refuses them, whatever is written.
-    #[serde(default, skip_serializing)]
-    keys: Vec<IgnoredAny>,
+    /// Keys that act for it where `auth.mode = "keys"`, up to 64. Default none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyConfig>,
 }
 
 impl AccountConfig {
@@ -34,8 +37,9 @@ impl AccountConfig {
     }
 
     pub(super) fn check(&self, at: &str, problems: &mut Problems) {
-        if !self.keys.is_empty() {
-            problems.push(format!("{at}.keys"), "this version has no keys: leave them out");
+        problems.count(format!("{at}.keys"), self.keys.len(), 0, KEYS_MAX);
+        for (index, key) in self.keys.iter().enumerate() {
+            key.check(&format!("{at}.keys[{index}]"), problems);
         }
         for (asset, amount) in self.balances.iter().flatten() {
             if *amount < Decimal::ZERO {

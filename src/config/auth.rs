@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::problem::Problems;
 use super::value::{self, readable_words};
 use crate::domain::words;
 
@@ -11,7 +10,7 @@ words!(
     AuthMode {
         /// Whoever is on this machine; the venue does not listen beyond loopback.
         Local = "local",
-        /// Who has a key.
+        /// Who has a key; market data is open to all.
         Keys = "keys",
         /// Anyone who can connect.
         Open = "open",
@@ -26,13 +25,7 @@ pub struct AuthConfig {
     /// Who may ask. Default `local`.
     #[serde(deserialize_with = "value::one")]
     pub mode: AuthMode,
-}
-
-impl AuthConfig {
-    pub(super) fn check(&self, at: &str, problems: &mut Problems) {
-        if self.mode == AuthMode::Keys {
-            let message = "this version has no keys: set auth.mode = \"local\", or \"open\" to answer on any address";
-            problems.push(format!("{at}.mode"), message);
-        }
-    }
+    /// Sites whose pages may place orders and open streams, besides the venue's own: as browsers send it in `Origin`, such
+    /// as `https://desk.example.com`. Default none.
+    pub origins: Vec<String>,
 }

@@ -21,7 +21,7 @@ pub(super) const DEFAULT: Source<'static> =
 /// Variables of the environment that are ours start with this.
 const PREFIX: &str = "OPENOUTCRY_";
 /// Names after [`PREFIX`] that belong to the command line.
-const COMMAND_LINE: [&str; 3] = ["CONFIG", "LISTEN", "DATA_DIR"];
+const COMMAND_LINE: [&str; 4] = ["CONFIG", "LISTEN", "DATA_DIR", "KEY"];
 /// Names after [`PREFIX`] that Kubernetes gives every container beside a service called `openoutcry`.
 const SERVICE_LINKS: [&str; 3] = ["SERVICE_HOST", "SERVICE_PORT", "PORT"];
 /// A longer file is not a configuration.

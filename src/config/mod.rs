@@ -11,6 +11,7 @@ mod execution;
 mod feed;
 mod instrument;
 mod journal;
+mod key;
 mod load;
 mod log;
 mod problem;
@@ -36,6 +37,7 @@ pub use self::execution::ExecutionConfig;
 pub use self::feed::{FeedConfig, FeedKind};
 pub use self::instrument::InstrumentConfig;
 pub use self::journal::{JournalConfig, JournalMode};
+pub use self::key::KeyConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::problem::ConfigError;
 pub use self::queue::{Discipline, OnFull, QueueConfig};
@@ -66,7 +68,7 @@ pub struct Config {
     pub stream: StreamConfig,
     /// What is traded, 1 to 10,000.
     pub instruments: Vec<InstrumentConfig>,
-    /// Who trades, 1 to 100,000; requests without a key act for `default`.
+    /// Who trades, 1 to 100,000; where no keys are asked for, requests act for `default`.
     pub accounts: Vec<AccountConfig>,
     /// Where prices come from, up to 64.
     pub feeds: Vec<FeedConfig>,
@@ -78,8 +80,8 @@ const INSTRUMENTS_MAX: usize = 10_000;
 const ACCOUNTS_MAX: usize = 100_000;
 /// The most feeds of one venue.
 const FEEDS_MAX: usize = 64;
-/// The account that requests without a key act for.
-const DEFAULT_ACCOUNT: &str = "default";
+/// The account that requests act for where no keys are asked for.
+pub(crate) const DEFAULT_ACCOUNT: &str = "default";
 
 impl Config {
     /// Loads the defaults, `file` laid over them, and `OPENOUTCRY_SECTION__KEY` variables over both.
@@ -134,7 +136,7 @@ impl Config {
         }
         let message = format!(
             "{listen} can be reached from other machines, and auth.mode = \"local\" is for this one: \
-             listen on 127.0.0.1 or [::1], or set auth.mode = \"open\" to answer anyone"
+             listen on 127.0.0.1 or [::1], or set auth.mode = \"keys\" to ask for keys, or \"open\" to answer anyone"
         );
         Err(vec![Problem { place: None, key: Some("server.listen".to_owned()), message }].into())
     }
@@ -144,11 +146,11 @@ impl Config {
         self.server.check("server", problems);
         self.log.check("log", problems);
         self.queue.check("queue", problems);
-        self.auth.check("auth", problems);
         self.rate_limit.check("rate_limit", problems);
         self.stream.check("stream", problems);
         self.check_instruments(problems);
         self.check_accounts(problems);
+        self.check_keys(problems);
         self.check_feeds(problems);
     }
 
@@ -182,9 +184,31 @@ impl Config {
                 problems.push(format!("{at}.name"), format!("there are two accounts {}", account.name));
             }
         }
-        if !self.accounts.is_empty() && !seen.iter().any(|name| name.as_str() == DEFAULT_ACCOUNT) {
+        let by_default = self.auth.mode != AuthMode::Keys && !self.accounts.is_empty();
+        if by_default && !seen.iter().any(|name| name.as_str() == DEFAULT_ACCOUNT) {
             problems.push("accounts", "one must be named \"default\": requests without a key act for it");
         }
+    }
+
+    /// A key acts for one account; and keys that are set must be asked for, wherever others than this machine can ask.
+    fn check_keys(&self, problems: &mut Problems) {
+        let mut seen = BTreeSet::new();
+        for (account, config) in self.accounts.iter().enumerate() {
+            for (key, config) in config.keys.iter().enumerate() {
+                if !seen.insert(config.hash) {
+                    problems.push(format!("accounts[{account}].keys[{key}]"), "another key has this hash already");
+                }
+            }
+        }
+        let message = match (self.auth.mode, seen.is_empty()) {
+            (AuthMode::Keys, true) => {
+                "no account has keys, so that nobody could ask: make one with `openoutcry key new`, and add its hash to \
+                 the keys of an account"
+            }
+            (AuthMode::Open, false) => "accounts have keys, which \"open\" never asks for: set auth.mode = \"keys\"",
+            _ => return,
+        };
+        problems.push("auth.mode", message);
     }
 
     fn check_feeds(&self, problems: &mut Problems) {

@@ -1,6 +1,7 @@
 //! What loads, what is refused, and in which words.
 
 use super::*;
+use crate::domain::{KeyHash, Scope};
 
 /// Loads `text` as the file `c.toml`; the error as it is shown.
 fn load(text: &str) -> Result<Config, String> {
@@ -210,14 +211,6 @@ fn instruments_and_feeds_that_cannot_be_used_are_refused() {
 fn what_later_versions_bring_is_refused_with_what_to_set() {
     for (text, expected) in [
         (
-            "auth.mode = \"keys\"",
-            "c.toml:1: auth.mode: this version has no keys: set auth.mode = \"local\", or \"open\" to answer on any address",
-        ),
-        (
-            "[[accounts]]\nname = \"default\"\nkeys = [{ hash = \"sha256:00\", scopes = [\"read\"] }]",
-            "c.toml:3: accounts[0].keys: this version has no keys: leave them out",
-        ),
-        (
             "rate_limit.per_second = 5",
             "c.toml:1: rate_limit.per_second: this version limits no rates: set rate_limit.per_second = 0",
         ),
@@ -228,6 +221,54 @@ fn what_later_versions_bring_is_refused_with_what_to_set() {
         ),
     ] {
         assert_eq!(refused(text), expected, "{text}");
+    }
+}
+
+/// The configuration of an account with these keys, which are asked for.
+fn keyed(keys: &str) -> String {
+    format!("auth.mode = \"keys\"\n[[accounts]]\nname = \"alice\"\nkeys = [{keys}]")
+}
+
+fn hash(key: &str) -> String {
+    format!("\"{}\"", KeyHash::of(key.as_bytes()))
+}
+
+#[test]
+fn keys_are_hashes_alone_or_with_scopes_and_load_as_they_are_written() {
+    let (one, two) = (hash("one"), hash("two"));
+    let config = load(&keyed(&format!("{one}, {{ hash = {two}, scopes = [\"read\", \"admin\"] }}"))).unwrap();
+    let keys = &config.accounts.first().unwrap().keys;
+    let scopes: Vec<_> = keys.iter().map(|key| key.scopes.as_slice()).collect();
+    assert_eq!(scopes, [&[Scope::Trade, Scope::Read], &[Scope::Read, Scope::Admin]]);
+    assert!(keys.first().unwrap().hash.matches(&KeyHash::of(b"one")));
+    let again = load(&config.effective_toml().unwrap()).unwrap();
+    assert_eq!(&again.accounts.first().unwrap().keys, keys);
+    assert!(load(&keyed(&one).replace("\"keys\"", "\"local\"").replace("alice", "default")).is_ok());
+}
+
+#[test]
+fn keys_that_let_nobody_in_or_are_not_asked_for_are_refused() {
+    let one = hash("one");
+    let must_be = "the hash of a key: \"sha256:\" and 64 hexadecimal digits, as `openoutcry key new` prints it";
+    let scopes = |scopes: &str| keyed(&format!("{{ hash = {one}, scopes = [{scopes}] }}"));
+    for (text, expected) in [
+        (keyed("\"sha256:00\""), format!("c.toml:4: accounts[0].keys[0]: must be {must_be}")),
+        (keyed("\"oo_1234\""), format!("c.toml:4: accounts[0].keys[0]: must be {must_be}")),
+        (scopes("\"root\""), "c.toml:4: accounts[0].keys[0].scopes[0]: must be one of \"trade\", \"read\", \"admin\"".to_owned()),
+        (scopes(""), "c.toml:4: accounts[0].keys[0].scopes: must have at least 1 of them".to_owned()),
+        (keyed(&format!("{one}, {one}")), "c.toml:4: accounts[0].keys[1]: another key has this hash already".to_owned()),
+        (
+            keyed(""),
+            "c.toml:1: auth.mode: no account has keys, so that nobody could ask: make one with `openoutcry key new`, and add \
+             its hash to the keys of an account"
+                .to_owned(),
+        ),
+        (
+            keyed(&one).replace("\"keys\"", "\"open\"").replace("alice", "default"),
+            "c.toml:1: auth.mode: accounts have keys, which \"open\" never asks for: set auth.mode = \"keys\"".to_owned(),
+        ),
+    ] {
+        assert_eq!(refused(&text), expected, "{text}");
     }
 }
 
@@ -282,7 +323,7 @@ fn local_mode_stays_on_this_machine() {
     assert_eq!(
         listening("0.0.0.0:80", "local").unwrap_err().to_string(),
         "server.listen: 0.0.0.0:80 can be reached from other machines, and auth.mode = \"local\" is for this one: \
-         listen on 127.0.0.1 or [::1], or set auth.mode = \"open\" to answer anyone"
+         listen on 127.0.0.1 or [::1], or set auth.mode = \"keys\" to ask for keys, or \"open\" to answer anyone"
     );
     assert!(listening("[::]:80", "local").is_err());
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
 
-use crate::domain::{AccountName, AssetName, Decimal, ExchangeName, FeeAsset, FeeRate, Symbol, Unmarketable};
+use crate::domain::{
+    AccountName, AssetName, Decimal, ExchangeName, FeeAsset, FeeRate, KeyHash, Scope, Symbol, Unmarketable,
+};
 
 /// A value that is written as text.
 pub(super) trait Text: Sized {
@@ -241,7 +243,15 @@ macro_rules! readable_words {
     };
 }
 pub(super) use readable_words;
-readable_words!(Unmarketable, FeeAsset);
+readable_words!(Unmarketable, FeeAsset, Scope);
+
+impl Text for KeyHash {
+    const MUST_BE: &str = "the hash of a key: \"sha256:\" and 64 hexadecimal digits, as `openoutcry key new` prints it";
+
+    fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| format!("must be {}", Self::MUST_BE))
+    }
+}
 
 #[cfg(test)]
 mod tests {

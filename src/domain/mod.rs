@@ -25,12 +25,14 @@ mod instrument;
 mod order;
 mod status;
 
+mod access;
 mod code;
 mod command;
 mod digest;
 mod event;
 mod report;
 
+pub use access::{KeyHash, Scope, Scopes};
 pub use code::Code;
 pub use command::{AccountSpec, CancelAll, Command, Place, Quote, Replace};
 pub use decimal::{Decimal, DecimalError};

@@ -137,6 +137,11 @@ impl Executor {
     }
 
     fn execute(&mut self, request: Request) {
+        if let Action::Deposit { account, .. } = request.action
+            && self.parts.engine.account(account).is_some_and(|account| !account.checked)
+        {
+            return self.answer(request.reply, Answer::Unchecked);
+        }
         let Some(command) = self.command(request.action) else {
             return self.answer(request.reply, Answer::NotFound);
         };
@@ -163,6 +168,9 @@ impl Executor {
             Action::CancelAll(cancel_all) => Command::CancelAll(cancel_all),
             Action::CancelAfter { account, timeout_ns } => Command::CancelAfter { account, timeout_ns },
             Action::Quote(quote) => Command::Quote(quote),
+            Action::Deposit { account, asset, amount } => Command::Deposit { account, asset, amount },
+            Action::Halt(instrument) => Command::Halt(instrument),
+            Action::Resume(instrument) => Command::Resume(instrument),
         })
     }
 

@@ -49,9 +49,9 @@ pub enum OnFull {
 /// How the queue is built.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Places for new orders and manual quotes.
+    /// Places for new orders and quotes by hand.
     pub orders_capacity: usize,
-    /// Places for cancels and replaces.
+    /// Places for cancels, replaces and what administrators ask for.
     pub cancels_capacity: usize,
     /// Which waiting request is next.
     pub discipline: Discipline,

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Instant};
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    AccountId, CancelAll, ClientOrderId, Code, Decimal, Order, OrderId, OrderType, Place, Priority, Quote, Report,
+    AccountId, AssetName, CancelAll, ClientOrderId, Code, Decimal, InstrumentId, Money, Order, OrderId, OrderType, Place,
+    Priority, Quote, Report,
 };
 
 /// A connection whose requests keep their order among themselves.
@@ -57,10 +58,23 @@ pub enum Action {
     },
     /// Move a book by hand: never conflated.
     Quote(Quote),
+    /// Add to an account's free balance, or take from it.
+    Deposit {
+        /// Whose balance.
+        account: AccountId,
+        /// Of which asset.
+        asset: AssetName,
+        /// How much; below zero withdraws.
+        amount: Money,
+    },
+    /// Refuse new orders of an instrument.
+    Halt(InstrumentId),
+    /// Take them again.
+    Resume(InstrumentId),
 }
 
 impl Action {
-    /// Whether it takes away rather than adds, and so has the lane that a flood of orders cannot fill.
+    /// Whether it takes away rather than adds, or runs the venue, and so has the lane that a flood of orders cannot fill.
     pub(super) fn is_for_cancels(&self) -> bool {
         !matches!(self, Self::Place(_) | Self::Quote(_))
     }
@@ -102,6 +116,8 @@ pub enum Answer {
     NotFound,
     /// It took effect.
     Done,
+    /// It would move a balance, and the account has none.
+    Unchecked,
     /// It was refused whole.
     Refused(Code),
 }

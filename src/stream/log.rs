@@ -126,6 +126,10 @@ impl Log {
             left = left.saturating_sub(run.len());
             next_seq = run_next_seq;
             into.push_back(run);
+            if next_seq < block.next_seq() {
+                // The next block's frames may be smaller and fit, but it is not their turn.
+                break;
+            }
         }
         Read::Frames { next_seq }
     }
@@ -229,6 +233,21 @@ mod tests {
             for bytes_max in [1, 8, 9, 100, 1_000_000] {
                 assert_eq!(read_all(&log, from, bytes_max), (from..next).collect::<Vec<_>>(), "{from} by {bytes_max}");
             }
+        }
+    }
+
+    #[test]
+    fn a_small_frame_does_not_overtake_a_large_one_that_does_not_fit() {
+        let log = Log::new(1, 10_000);
+        for (seq, zeros) in [(1, 10), (2, 100), (3, 0)] {
+            let mut frames = BlockBuilder::new(seq * 2 - 1);
+            for seq in [seq * 2 - 1, seq * 2] {
+                frames.push(|into| into.extend_from_slice(format!("{seq:00$}", zeros + 6).as_bytes()));
+            }
+            log.append(frames.build());
+        }
+        for bytes_max in 1..300 {
+            assert_eq!(read_all(&log, 1, bytes_max), [1, 2, 3, 4, 5, 6], "by {bytes_max}");
         }
     }
 

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderName},
+};
 
 use crate::venue::PATIENCE;
 
@@ -15,6 +18,18 @@ impl Socket {
     pub(crate) async fn connect(addr: SocketAddr, query: &str) -> Self {
         let (stream, _) = timeout(PATIENCE, connect_async(format!("ws://{addr}/stream{query}"))).await.unwrap().unwrap();
         Self(stream)
+    }
+
+    /// Connects with one more header; the status of the answer if that is no socket.
+    pub(crate) async fn connect_with(addr: SocketAddr, query: &str, header: (&str, &str)) -> Result<Self, u16> {
+        let mut request = format!("ws://{addr}/stream{query}").into_client_request().unwrap();
+        let name: HeaderName = header.0.parse().unwrap();
+        request.headers_mut().insert(name, header.1.parse().unwrap());
+        match timeout(PATIENCE, connect_async(request)).await.unwrap() {
+            Ok((stream, _)) => Ok(Self(stream)),
+            Err(Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     pub(crate) async fn message(&mut self) -> Message {
@@ -42,7 +57,7 @@ impl Socket {
     }
 
     /// The first frame to come that is wanted; what comes before it is dropped.
-    pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&mut self, mut wanted: impl FnMut(&Value) -> bool) -> Value {
         let mut dropped = Vec::new();
         // Heartbeats come for ever, so the wait has a bound as a whole.
         let found = timeout(PATIENCE, async {

@@ -57,6 +57,16 @@ impl Venue {
         self.client.request(method, format!("http://{}{path}", self.addr))
     }
 
+    /// A request with a key.
+    pub(crate) async fn with_key(&self, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let request = self.request(method, path).bearer_auth(key);
+        Answer::of(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         Answer::of(self.request(Method::GET, path)).await
     }

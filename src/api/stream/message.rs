@@ -2,26 +2,29 @@
 
 use std::borrow::Cow;
 
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::{
     Problem, State,
+    access::Identity,
     entry::{self, Done, Pending},
     extract,
     orders::cancel_after_ns,
     request::{PlaceRequest, ReplaceRequest},
     view::OrderView,
 };
-use super::subscriptions::Wish;
-use crate::domain::{AccountId, CancelAll, ClientOrderId, OrderId, Priority, Side};
+use super::{may, subscriptions::Wish};
+use crate::domain::{AccountId, AccountName, CancelAll, ClientOrderId, OrderId, Priority, Scope, Side};
 use crate::queue::{ConnectionId, Target};
 
 /// The longest `id` that is echoed.
 const ID_BYTES_MAX: usize = 64;
 
 /// Every message a client can send: `op` says which fields it has.
-#[derive(Debug, Deserialize)]
+/// It has no `Debug`: it may hold a key.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Message<'a> {
     #[serde(borrow)]
@@ -43,6 +46,8 @@ struct Message<'a> {
     #[serde(borrow)]
     side: Option<Cow<'a, str>>,
     timeout_ms: Option<u64>,
+    #[serde(borrow)]
+    api_key: Option<Cow<'a, str>>,
 }
 
 /// What a message asks of the session.
@@ -54,14 +59,18 @@ pub(super) enum Asked {
     Unsubscribe(Wish),
     /// Nothing but an answer.
     Ping,
-    /// To wait for what this comes to.
-    Order(Pending),
+    /// To be known as this from now on.
+    Auth(Identity),
+    /// To be known by a key that is none.
+    Denied(Problem),
+    /// To wait for what this comes to, for this account.
+    Order(AccountId, Pending),
 }
 
 /// Reads a message, and submits the order request that it may be. The id comes first: even a refusal echoes it.
 pub(super) async fn read(
     state: &State,
-    account: AccountId,
+    identity: Option<Identity>,
     connection: ConnectionId,
     text: &str,
 ) -> (Option<Box<RawValue>>, Result<Asked, Problem>) {
@@ -74,21 +83,55 @@ pub(super) async fn read(
             let detail = format!("id must be a number or a string of at most {ID_BYTES_MAX} bytes");
             (None, Err(Problem::bad_request("invalid_request", detail)))
         }
-        id => (id.map(ToOwned::to_owned), asked(state, account, connection, &message).await),
+        id => (id.map(ToOwned::to_owned), asked(state, identity, connection, &message).await),
     }
 }
 
 async fn asked(
     state: &State,
-    account: AccountId,
+    identity: Option<Identity>,
     connection: ConnectionId,
     message: &Message<'_>,
 ) -> Result<Asked, Problem> {
+    match &*message.op {
+        "ping" => Ok(Asked::Ping),
+        "auth" => match message.auth(state, identity) {
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Ok(Asked::Denied(problem)),
+            known => known.map(Asked::Auth),
+        },
+        "subscribe" => {
+            let wish = message.wish(state)?;
+            if wish.is_private() {
+                may(identity, Scope::Read)?;
+            }
+            Ok(Asked::Subscribe(wish))
+        }
+        "unsubscribe" => message.wish(state).map(Asked::Unsubscribe),
+        op if ORDER_OPS.contains(&op) => {
+            let account = may(identity, Scope::Trade)?;
+            let pending = submit(state, account, connection, message).await?;
+            Ok(Asked::Order(account, pending))
+        }
+        _ => {
+            let words = ORDER_OPS.join(", ");
+            let detail = format!("op must be one of auth, subscribe, unsubscribe, ping, {words}");
+            Err(Problem::bad_request("unknown_op", detail))
+        }
+    }
+}
+
+/// What may be asked of the account's orders.
+const ORDER_OPS: [&str; 5] = ["place", "cancel", "replace", "cancel_all", "cancel_after"];
+
+/// Submits an order request.
+async fn submit(
+    state: &State,
+    account: AccountId,
+    connection: ConnectionId,
+    message: &Message<'_>,
+) -> Result<Pending, Problem> {
     let connection = Some(connection);
-    let pending = match &*message.op {
-        "ping" => return Ok(Asked::Ping),
-        "subscribe" => return message.wish(state).map(Asked::Subscribe),
-        "unsubscribe" => return message.wish(state).map(Asked::Unsubscribe),
+    match &*message.op {
         "place" => {
             let order = message.order.ok_or_else(|| missing("order"))?;
             let request: PlaceRequest<'_> = extract::parse(order.get().as_bytes())?;
@@ -101,16 +144,11 @@ async fn asked(
             entry::replace(state, account, message.target()?, terms, connection).await
         }
         "cancel_all" => entry::cancel_all(state, message.cancel_all(state, account)?, connection).await,
-        "cancel_after" => {
+        _ => {
             let timeout_ns = cancel_after_ns(message.timeout_ms.ok_or_else(|| missing("timeout_ms"))?)?;
             entry::cancel_after(state, account, timeout_ns, connection).await
         }
-        _ => {
-            let words = "subscribe, unsubscribe, ping, place, cancel, replace, cancel_all, cancel_after";
-            return Err(Problem::bad_request("unknown_op", format!("op must be one of {words}")));
-        }
-    };
-    pending.map(Asked::Order)
+    }
 }
 
 fn missing(field: &str) -> Problem {
@@ -121,6 +159,17 @@ impl Message<'_> {
     fn wish(&self, state: &State) -> Result<Wish, Problem> {
         let channels = self.channels.as_deref().ok_or_else(|| missing("channels"))?;
         Wish::parse(state, channels, self.symbols.as_deref(), self.from_seq)
+    }
+
+    /// Who the key says the client is. A connection keeps the account that it has.
+    fn auth(&self, state: &State, known: Option<Identity>) -> Result<Identity, Problem> {
+        let key = self.api_key.as_deref().ok_or_else(|| missing("api_key"))?;
+        let identity = state.access.identify_key(key)?;
+        if known.is_some_and(|known| known.account != identity.account) {
+            let detail = "This connection acts for another account: open one of its own for this key";
+            return Err(Problem::new(StatusCode::CONFLICT, "other_account", detail));
+        }
+        Ok(identity)
     }
 
     fn target(&self) -> Result<Target, Problem> {
@@ -155,6 +204,10 @@ struct Reply<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     replayed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<AccountName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a Problem>,
 }
 
@@ -168,6 +221,8 @@ pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>) -> Ve
         priority: None,
         canceled: None,
         replayed: None,
+        account: None,
+        last_seq: None,
         problem: None,
     };
     match answer {
@@ -176,6 +231,7 @@ pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>) -> Ve
         Ok(Done::Replaced(order, priority)) => (reply.order, reply.priority) = (Some(order), Some(*priority)),
         Ok(Done::CanceledAll(count)) => reply.canceled = Some(*count),
         Ok(Done::Applied) => {}
+        Ok(Done::Known(account, last_seq)) => (reply.account, reply.last_seq) = (*account, Some(*last_seq)),
         Err(problem) => reply.problem = Some(problem),
     }
     serde_json::to_vec(&reply).unwrap_or_default()

@@ -23,7 +23,12 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Caller, Problem, State, extract::QueryOf};
+use super::{
+    Problem, State,
+    access::{Identity, check_origin},
+    extract::QueryOf,
+};
+use crate::domain::{AccountId, Scope};
 use crate::queue::ConnectionId;
 use session::Session;
 use subscriptions::Wish;
@@ -52,7 +57,6 @@ pub(super) struct StreamQuery {
 /// `GET /stream`
 pub(super) async fn upgrade(
     Shared(state): Shared<State>,
-    Caller(account): Caller,
     QueryOf(query): QueryOf<StreamQuery>,
     mut request: Request,
 ) -> Result<Response, Problem> {
@@ -64,11 +68,16 @@ pub(super) async fn upgrade(
             return Ok((wanted, problem).into_response());
         }
     };
+    check_origin(&state, request.headers())?;
+    let identity = state.access.identify(request.headers())?;
     let split = |list: &Option<String>| -> Option<Vec<String>> {
         list.as_ref().map(|list| list.split(',').filter(|item| !item.is_empty()).map(str::to_owned).collect())
     };
     let channels = split(&query.channels).unwrap_or_else(|| vec!["executions".to_owned()]);
     let wish = Wish::parse(&state, &channels, split(&query.symbols).as_deref(), query.from_seq)?;
+    if wish.is_private() {
+        may(identity, Scope::Read)?;
+    }
     let upgraded = hyper::upgrade::on(&mut request);
     let connection = ConnectionId(state.connections.fetch_add(1, Relaxed));
     let task = state.clone();
@@ -80,7 +89,7 @@ pub(super) async fn upgrade(
         // The server serves plain TCP only, so the stream below the upgrade is known.
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(parts) => {
-                let session = Session::new(task, account, connection, parts.io.into_inner(), parts.read_buf);
+                let session = Session::new(task, identity, connection, parts.io.into_inner(), parts.read_buf);
                 session.await.run(wish).await;
             }
             Err(_) => tracing::error!("an upgraded connection is no TCP stream"),
@@ -93,6 +102,15 @@ pub(super) async fn upgrade(
         .header(header::SEC_WEBSOCKET_ACCEPT, accept)
         .body(Body::empty());
     response.map_err(|_| Problem::internal())
+}
+
+/// The account of a connection that may do that for it.
+///
+/// # Errors
+///
+/// 401 for a connection that has not said who it is, 403 for a scope that its key has not.
+fn may(identity: Option<Identity>, scope: Scope) -> Result<AccountId, Problem> {
+    identity.ok_or_else(Problem::key_needed)?.may(scope)
 }
 
 /// Checks that the request is a WebSocket handshake (RFC 6455, section 4.2.1), and derives the answer to its key.

@@ -22,6 +22,7 @@ use tokio_tungstenite::{
 
 use super::super::{
     Problem, State,
+    access::Identity,
     entry::{self, Done},
 };
 use super::{
@@ -55,8 +56,11 @@ type Answering = Pin<Box<dyn Future<Output = (Option<Box<RawValue>>, Result<Done
 /// See the module.
 pub(super) struct Session {
     state: State,
-    account: AccountId,
+    /// Who the client is, once it has said so.
+    identity: Option<Identity>,
     connection: ConnectionId,
+    /// Changes when the account has a new execution.
+    news: Option<watch::Receiver<u64>>,
     inbound: WebSocketStream<Duplex>,
     outbox: Outbox,
     subscriptions: Subscriptions,
@@ -71,6 +75,8 @@ enum End {
     Shutdown,
     /// The client cannot be served any more.
     Closed(u16, String),
+    /// Its key is none.
+    Denied,
     /// It lost its place.
     Lost(Lost),
 }
@@ -91,7 +97,8 @@ struct Status {
     account: Option<AccountName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_seq: Option<u64>,
-    last_seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,7 +106,7 @@ struct Status {
 }
 
 impl Status {
-    fn new(kind: &'static str, last_seq: u64) -> Self {
+    fn new(kind: &'static str, last_seq: Option<u64>) -> Self {
         Self { channel: "status", kind, account: None, oldest_seq: None, last_seq, epoch: None, ts: None }
     }
 
@@ -112,7 +119,7 @@ impl Session {
     /// A session on an upgraded stream; `early` is what was read beyond the handshake.
     pub(super) async fn new(
         state: State,
-        account: AccountId,
+        identity: Option<Identity>,
         connection: ConnectionId,
         socket: TcpStream,
         early: Bytes,
@@ -127,7 +134,31 @@ impl Session {
         let inbound = WebSocketStream::from_raw_socket(Duplex::new(read, early), Role::Server, Some(config)).await;
         let subscriptions = Subscriptions::new(state.stream.lag_limit);
         let outbox = Outbox::new(write);
-        Self { state, account, connection, inbound, outbox, subscriptions, answering: FuturesOrdered::new() }
+        let news = None;
+        let answering = FuturesOrdered::new();
+        let mut session = Self { state, identity: None, connection, news, inbound, outbox, subscriptions, answering };
+        session.identify(identity);
+        session
+    }
+
+    /// Acts for `identity` from now on.
+    fn identify(&mut self, identity: Option<Identity>) {
+        self.identity = identity;
+        let log = self.account().and_then(|account| self.state.hub.executions(account));
+        self.news = log.map(|log| log.watch());
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        self.identity.map(|identity| identity.account)
+    }
+
+    fn account_name(&self) -> Option<AccountName> {
+        self.account().and_then(|account| self.state.read.account_name(account)).copied()
+    }
+
+    /// The number of the account's last execution; none where the account is not known.
+    fn last_seq(&self) -> Option<u64> {
+        self.account().and_then(|account| self.state.hub.executions(account)).map(|log| log.last_seq())
     }
 
     /// Serves the connection to its end.
@@ -148,12 +179,16 @@ impl Session {
             End::Shutdown => {
                 // What the drained queue brought is sent before the goodbye.
                 drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
-                self.outbox.push(Status::new("shutdown", last_seq(&self.state, self.account)).frame());
+                self.outbox.push(Status::new("shutdown", self.last_seq()).frame());
                 self.outbox.close(1001, "shutting down", Finish::All).await;
+            }
+            End::Denied => {
+                drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
+                self.outbox.close(4001, "not authorised", Finish::All).await;
             }
             End::Closed(code, reason) => self.outbox.close(code, &reason, Finish::All).await,
             End::Lost(Lost::Gap { oldest_seq, last_seq }) => {
-                let gap = Status { oldest_seq: Some(oldest_seq), ..Status::new("gap", last_seq) };
+                let gap = Status { oldest_seq: Some(oldest_seq), ..Status::new("gap", Some(last_seq)) };
                 self.outbox.push(gap.frame());
                 self.outbox.close(4010, "gap", Finish::All).await;
             }
@@ -169,22 +204,22 @@ impl Session {
 
     fn hello(&mut self, wish: &Wish) -> Result<(), End> {
         let hello = Status {
-            account: self.state.read.account_name(self.account).copied(),
+            account: self.account_name(),
             epoch: Some(self.state.epoch.clone()),
-            ..Status::new("hello", last_seq(&self.state, self.account))
+            ..Status::new("hello", self.last_seq())
         };
         self.outbox.push(hello.frame());
         Ok(self.subscribe(wish)?)
     }
 
     fn subscribe(&mut self, wish: &Wish) -> Result<(), Lost> {
-        let Self { state, account, subscriptions, outbox, .. } = self;
-        outbox.fill(|out| subscriptions.add(state, *account, wish, out))
+        let account = self.account();
+        let Self { state, subscriptions, outbox, .. } = self;
+        outbox.fill(|out| subscriptions.add(state, account, wish, out))
     }
 
     async fn serve(&mut self) -> End {
         let closing = self.state.closing.clone();
-        let mut executions = self.state.hub.executions(self.account).map(|log| log.watch());
         let mut public = self.state.hub.watch_public();
         let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -212,16 +247,16 @@ impl Session {
                         return end;
                     }
                 }
-                () = news(&mut executions) => if let Err(lost) = self.subscriptions.check_lag() {
+                () = news(&mut self.news) => if let Err(lost) = self.subscriptions.check_lag() {
                     return lost.into();
                 },
                 changed = public.changed(), if self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {
-                    let beat = Status::new("heartbeat", last_seq(&self.state, self.account));
+                    let beat = Status::new("heartbeat", self.last_seq());
                     self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
                 }
                 () = tokio::time::sleep_until(progress + self.state.stream.stall_timeout), if waiting => {
-                    return End::Lost(Lost::Slow { last_seq: last_seq(&self.state, self.account) });
+                    return End::Lost(Lost::Slow { last_seq: self.last_seq().unwrap_or(0) });
                 }
             }
         }
@@ -277,7 +312,7 @@ impl Session {
     }
 
     async fn request(&mut self, text: &str) -> Result<(), End> {
-        let (id, asked) = message::read(&self.state, self.account, self.connection, text).await;
+        let (id, asked) = message::read(&self.state, self.identity, self.connection, text).await;
         let answer = match asked {
             Ok(Asked::Ping) => Ok(Done::Applied),
             Ok(Asked::Subscribe(wish)) => {
@@ -288,8 +323,16 @@ impl Session {
                 self.subscriptions.remove(&wish);
                 Ok(Done::Applied)
             }
-            Ok(Asked::Order(pending)) => {
-                let (state, account) = (self.state.clone(), self.account);
+            Ok(Asked::Auth(identity)) => {
+                self.identify(Some(identity));
+                Ok(Done::Known(self.account_name(), self.last_seq().unwrap_or(0)))
+            }
+            Ok(Asked::Denied(problem)) => {
+                self.answering.push_back(Box::pin(std::future::ready((id, Err(problem)))));
+                return Err(End::Denied);
+            }
+            Ok(Asked::Order(account, pending)) => {
+                let state = self.state.clone();
                 let answering = async move { (id, entry::finish(&state, account, pending).await) };
                 self.answering.push_back(Box::pin(answering));
                 return Ok(());
@@ -299,10 +342,6 @@ impl Session {
         self.answering.push_back(Box::pin(std::future::ready((id, answer))));
         Ok(())
     }
-}
-
-fn last_seq(state: &State, account: AccountId) -> u64 {
-    state.hub.executions(account).map_or(0, |log| log.last_seq())
 }
 
 /// Waits for the account's next execution.

@@ -67,6 +67,11 @@ pub(super) struct Wish {
 }
 
 impl Wish {
+    /// Whether only the account's own connections may follow some of it.
+    pub(super) fn is_private(&self) -> bool {
+        self.channels.contains(&Channel::Executions)
+    }
+
     /// Reads what a client asked for.
     pub(super) fn parse(
         state: &State,
@@ -144,7 +149,7 @@ impl Subscriptions {
     pub(super) fn add(
         &mut self,
         state: &State,
-        account: AccountId,
+        account: Option<AccountId>,
         wish: &Wish,
         out: &mut VecDeque<Bytes>,
     ) -> Result<(), Lost> {
@@ -190,8 +195,8 @@ impl Subscriptions {
         }
     }
 
-    fn follow_executions(&mut self, state: &State, account: AccountId, from_seq: Option<u64>) -> Result<(), Lost> {
-        let Some(log) = state.hub.executions(account) else { return Ok(()) };
+    fn follow_executions(&mut self, state: &State, account: Option<AccountId>, from_seq: Option<u64>) -> Result<(), Lost> {
+        let Some(log) = account.and_then(|account| state.hub.executions(account)) else { return Ok(()) };
         let (oldest_seq, last_seq) = (log.oldest_seq(), log.last_seq());
         let seq = from_seq.unwrap_or(last_seq + 1);
         if seq < oldest_seq || seq > last_seq + 1 {
