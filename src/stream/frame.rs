@@ -1,5 +1,7 @@
 //! WebSocket frames as a server writes them (RFC 6455, section 5.2): final, unmasked.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 /// A final text frame's first byte.
@@ -9,12 +11,12 @@ const CLOSE: u8 = 0x88;
 /// The longest header of an unmasked frame.
 const HEADER_MAX: usize = 10;
 
-/// Frames of consecutive sequences in one piece of memory, shared by all who read them.
+/// Frames of consecutive sequences in one piece of memory, shared by all who read them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Block {
     pub(super) first_seq: u64,
     /// Where each frame ends.
-    pub(super) ends: Vec<u32>,
+    pub(super) ends: Arc<[u32]>,
     pub(super) bytes: Bytes,
 }
 

@@ -51,6 +51,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     hash::{BuildHasher, Hasher, RandomState},
     io,
+    path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
@@ -166,6 +167,11 @@ impl Archive {
     /// A random number made with the log: a [`Position`] in a log of another number means nothing here.
     pub fn id(&self) -> u64 {
         self.log
+    }
+
+    /// Where it is, for messages.
+    pub fn folder(&self) -> PathBuf {
+        self.disk.path("")
     }
 
     /// The journal's record up to which all executions are here; 0 if there are none.
