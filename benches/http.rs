@@ -22,7 +22,7 @@ use anyhow::ensure;
 use axum::{Json, Router, http::StatusCode, routing::post};
 use common::{
     PATIENCE, ROUNDS,
-    figures::{Rounds, short},
+    figures::{Rounds, percentile_us, short},
     http::{Client, executed},
     orders::{EXECUTIONS, Orders},
     say,
@@ -168,16 +168,6 @@ async fn post_orders(mut client: Client, connection: usize, case: Case) -> anyho
             latencies_ns.push(u32::try_from(started.elapsed().as_nanos()).unwrap_or(u32::MAX));
         }
     }
-}
-
-/// The latency in microseconds that so many per mille stay at or below; `latencies_ns` is sorted by this.
-fn percentile_us(latencies_ns: &mut [u32], per_mille: usize) -> f64 {
-    if latencies_ns.is_empty() {
-        return f64::NAN;
-    }
-    let rank = (latencies_ns.len() * per_mille / 1_000).min(latencies_ns.len() - 1);
-    let (_, latency, _) = latencies_ns.select_nth_unstable(rank);
-    f64::from(*latency) / 1e3
 }
 
 /// Follows every execution until it is told how many there are, and has them all.

@@ -3,6 +3,9 @@
 //! Every load is bounded in time or count, stays on 127.0.0.1, and comes from one thread. What is compared runs in the same
 //! run, in alternation; only ratios of the same round mean anything, since a machine's other load moves all of them.
 
+// Each bench uses its part.
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 pub(crate) mod figures;
 pub(crate) mod http;
 pub(crate) mod orders;
