@@ -21,11 +21,11 @@ use std::{
 use anyhow::ensure;
 use axum::{Json, Router, http::StatusCode, routing::post};
 use common::{
-    PATIENCE, ROUNDS,
+    PATIENCE,
     figures::{Rounds, percentile_us, short},
     http::{Client, executed},
     orders::{EXECUTIONS, Orders},
-    say,
+    rounds, say,
     server::{Server, serve_yardstick},
     socket::{Subscriber, scratch},
 };
@@ -98,7 +98,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn bench() -> anyhow::Result<()> {
     let mut figures: [Figures; CASES.len()] = Default::default();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         for ((case, connections), figures) in CASES.into_iter().zip(&mut figures) {
             let (answered, mut latencies_ns) = measure(case, connections).await?;
             figures.per_second.push((answered * case.orders_per_request()) as f64 / MEASURED.as_secs_f64());
@@ -107,7 +107,7 @@ async fn bench() -> anyhow::Result<()> {
             figures.p999_us.push(percentile_us(&mut latencies_ns, 999));
         }
     }
-    say(&format!("{ROUNDS} rounds; median (range); latencies in µs\n"));
+    say(&format!("{} rounds; median (range); latencies in µs\n", rounds()));
     say("| server | connections | orders/s | against the echo | p50 | p99 | p99.9 |");
     say("|---|---|---|---|---|---|---|");
     for ((case, connections), row) in CASES.into_iter().zip(&figures) {

@@ -7,6 +7,8 @@
 //! a thread of its own, everything that waits in one write and one sync to a file that is there already, then a reply
 //! to each. No order is executed.
 //!
+//! A load's name as an argument, as in `cargo bench --bench websocket -- 8x64`, measures that one alone.
+//!
 //! **Timing** is from writing an order to having read its reply, in the client, which shares the machine. Processor time is the
 //! server's own, by order. Anything but an acknowledged order ends the bench; so does a subscriber that missed an execution.
 
@@ -23,10 +25,10 @@ use std::{
 
 use anyhow::{Context, ensure};
 use common::{
-    PATIENCE, ROUNDS,
+    PATIENCE,
     figures::{Rounds, percentile_us, short},
     orders::{EXECUTIONS, Orders},
-    say,
+    rounds, say,
     server::{Server, announce},
     socket::{self, Subscriber, scratch},
 };
@@ -69,25 +71,33 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn bench() -> anyhow::Result<()> {
-    let mut figures: [[Figures; 2]; LOADS.len()] = Default::default();
-    for _ in 0..ROUNDS {
-        for (load, figures) in LOADS.into_iter().zip(&mut figures) {
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let loads = LOADS.into_iter().filter(|load| only.as_ref().is_none_or(|only| *only == name(*load)));
+    let loads: Vec<_> = loads.collect();
+    let mut figures: Vec<[Figures; 2]> = loads.iter().map(|_| Default::default()).collect();
+    for _ in 0..rounds() {
+        for (load, figures) in loads.iter().copied().zip(&mut figures) {
             for (is_venue, figures) in [false, true].into_iter().zip(figures) {
                 measure(is_venue, load, figures).await?;
             }
         }
     }
-    say(&format!("{ROUNDS} rounds; median (range); latencies and processor time in µs\n"));
+    say(&format!("{} rounds; median (range); latencies and processor time in µs\n", rounds()));
     say("| connections × in flight | server | orders/s | against the ceiling | p50 | p99 | processor time an order |");
     say("|---|---|---|---|---|---|---|");
-    for ((connections, in_flight), [ceiling, venue]) in LOADS.into_iter().zip(&figures) {
+    for (load, [ceiling, venue]) in loads.into_iter().zip(&figures) {
         for (name, row) in [("ceiling", ceiling), ("openoutcry", venue)] {
             let ratio = row.per_second.over(&ceiling.per_second);
             let times = [&row.p50_us, &row.p99_us, &row.cpu_us].map(|rounds| short(rounds.median())).join(" | ");
-            say(&format!("| {connections} × {in_flight} | {name} | {} | {ratio} | {times} |", row.per_second));
+            say(&format!("| {} | {name} | {} | {ratio} | {times} |", self::name(load), row.per_second));
         }
     }
     Ok(())
+}
+
+/// A load as the table and the command line name it: `8x64`.
+fn name((connections, in_flight): (usize, usize)) -> String {
+    format!("{connections}x{in_flight}")
 }
 
 async fn measure(is_venue: bool, (connections, in_flight): (usize, usize), figures: &mut Figures) -> anyhow::Result<()> {
