@@ -13,11 +13,12 @@ use std::{
     time::Instant,
 };
 
+use openoutcry::disk::{Disk, Folder};
 use openoutcry::domain::{
     AccountId, ClientOrderId, Command, Decimal, InstrumentId, Nanos, OrderType, Place, SelfTradePrevention, Side, Symbol,
     TimeInForce,
 };
-use openoutcry::journal::{Disk, Durability, Folder, Journal, Reader, Record, SEGMENT_BYTES, Settings, Started, start};
+use openoutcry::journal::{Durability, Journal, Reader, Record, SEGMENT_BYTES, Settings, Started, start};
 
 /// Records for each figure with batches of many.
 const RECORDS: u64 = 1_000_000;

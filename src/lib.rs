@@ -11,8 +11,9 @@
 //! order.
 //!
 //! **Reading order** is that of the data: [`domain`] (the words), [`queue`] (the way in), [`engine`] (what happens),
-//! [`executor`] (the one who makes it happen), [`journal`] (the gate), [`stream`] and [`read`] (the ways out), [`market`]
-//! (the prices outside), [`api`] (the front door), [`config`], [`telemetry`]; [`venue`] and [`app`] wire them.
+//! [`executor`] (the one who makes it happen), [`disk`] (what is asked of a file system), [`journal`] (the gate),
+//! [`stream`] and [`read`] (the ways out), [`market`] (the prices outside), [`api`] (the front door), [`config`],
+//! [`telemetry`]; [`venue`] and [`app`] wire them.
 //!
 //! **Invariant: one writer.** One task per venue owns its trading state. No lock guards an order.
 //!
@@ -21,8 +22,9 @@
 //!
 //! **Invariant: kept before visible.** Nothing that depends on a command leaves before its journal record is kept.
 //!
-//! **Invariant: arrows point inwards.** `queue`, `engine`, `journal`, `stream`, `read` and `market` know [`domain`] alone;
-//! [`api`] never touches the engine, the executor or the journal. `tests/tidy.rs` holds this.
+//! **Invariant: arrows point inwards.** `queue`, `engine`, `journal`, `stream`, `read` and `market` know [`domain`] alone
+//! (and [`disk`], who keeps files); [`api`] never touches the engine, the executor or the journal. `tests/tidy.rs` holds
+//! this.
 
 pub mod domain;
 
@@ -31,6 +33,8 @@ pub mod queue;
 pub mod engine;
 
 pub mod executor;
+
+pub mod disk;
 
 pub mod journal;
 

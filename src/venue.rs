@@ -6,6 +6,7 @@
 //!                                                          └─► replies
 //! ```
 
+mod executions;
 mod genesis;
 mod recovery;
 
@@ -25,7 +26,7 @@ use crate::executor::{Effects, Executor, Parts, Release};
 use crate::journal::{self, Durability, Ended, Journal, Memory, SEGMENT_BYTES, Settings, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
 use crate::read::ReadModel;
-use crate::stream::Hub;
+use crate::stream::{Hub, archive};
 use recovery::{Kept, Shown, recover};
 
 pub use genesis::static_quotes;
@@ -54,9 +55,15 @@ pub struct Running {
     outlet: Outlet,
     journal: Box<dyn Journal<Effects>>,
     journal_ended: Option<Ended>,
+    executions_ended: Option<archive::Ended>,
 }
 
 impl Running {
+    /// How the thread of the log of executions ends, if there is one: well, after the journal's has.
+    pub fn executions_ended(&mut self) -> Option<archive::Ended> {
+        self.executions_ended.take()
+    }
+
     /// How the journal's thread ends, if it has one: well, after the executor has.
     pub fn journal_ended(&mut self) -> Option<Ended> {
         self.journal_ended.take()
@@ -83,9 +90,10 @@ impl Venue {
         let hub = Hub::new(config.stream.ring as u64);
         let mut shown = Shown { read: ReadModel::default(), hub, admission: admission.clone() };
 
+        let random = RandomState::new().build_hasher().finish();
         let kept = match durability(config.journal.mode) {
             None => None,
-            Some(durability) => Some((recover(&config.server.data_dir, &mut executor, &mut shown)?, durability)),
+            Some(durability) => Some((recover(&config.server.data_dir, random, &mut executor, &mut shown)?, durability)),
         };
         let commands = genesis::difference(config, executor.engine())?;
         let (records, effects) = executor.configure(commands);
@@ -93,32 +101,46 @@ impl Venue {
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
         let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone() };
-        let (mut journal, journal_failed, journal_ended, epoch) = start_journal(kept, release)?;
+        let (mut journal, Threads { journal_failed, journal_ended, executions_ended, epoch }) =
+            start_journal(kept, release, random)?;
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);
         }
         let epoch = format!("{epoch:016x}");
         let venue = Self { intake, admission, read, hub, journal_failed, epoch };
-        Ok((venue, Running { executor, outlet, journal, journal_ended }))
+        Ok((venue, Running { executor, outlet, journal, journal_ended, executions_ended }))
     }
 }
 
-type StartedJournal = (Box<dyn Journal<Effects>>, Arc<AtomicBool>, Option<Ended>, u64);
+/// What keeps things, and what it says of itself.
+struct Threads {
+    journal_failed: Arc<AtomicBool>,
+    journal_ended: Option<Ended>,
+    executions_ended: Option<archive::Ended>,
+    epoch: u64,
+}
 
-fn start_journal(kept: Option<(Kept, Durability)>, release: Release) -> anyhow::Result<StartedJournal> {
-    let random = RandomState::new().build_hasher().finish();
-    let Some((Kept { lock, disk, recovered }, durability)) = kept else {
+fn start_journal(
+    kept: Option<(Kept, Durability)>,
+    release: Release,
+    random: u64,
+) -> anyhow::Result<(Box<dyn Journal<Effects>>, Threads)> {
+    let Some((Kept { lock, executions, disk, recovered }, durability)) = kept else {
         let journal = Memory::new(move |effects| release.release(effects));
-        return Ok((Box::new(journal), Arc::default(), None, random));
+        let threads =
+            Threads { journal_failed: Arc::default(), journal_ended: None, executions_ended: None, epoch: random };
+        return Ok((Box::new(journal), threads));
     };
     let settings = Settings { durability, segment_bytes: SEGMENT_BYTES, rules: RULES, new_epoch: random };
+    let executions::Executions { closing, ended: executions_ended, archive: _ } = executions;
     let started = journal::start(disk, recovered, &settings, move |effects| {
-        // The directory is held for as long as anything may still be written to it.
-        let _held = &lock;
+        // The directory is held, and executions are written, for as long as anything may still be released.
+        let _held = (&lock, &closing);
         release.release(effects);
     });
     let Started { journal, health, ended, epoch } = started.context("cannot write the journal")?;
-    Ok((Box::new(journal), health.flag(), Some(ended), epoch))
+    let (journal_failed, executions_ended) = (health.flag(), Some(executions_ended));
+    Ok((Box::new(journal), Threads { journal_failed, journal_ended: Some(ended), executions_ended, epoch }))
 }
 
 fn durability(mode: JournalMode) -> Option<Durability> {

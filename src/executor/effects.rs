@@ -20,6 +20,8 @@ use crate::stream::{
 /// What a batch shows to the world once it is kept.
 #[derive(Debug, Default)]
 pub struct Effects {
+    /// The last record of the batch.
+    pub number: u64,
     /// The wrapping sum of the digests of all executions: what a replay of the batch must come to.
     pub executions_hash: u64,
     /// For the read model.

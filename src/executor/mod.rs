@@ -255,6 +255,7 @@ impl Executor {
             batch.balances(account, self.parts.engine.balances(account));
         }
         batch.books(&self.parts.engine);
+        batch.effects.number = self.number;
         let (records, effects, next) = batch.finish();
         self.batch = next;
         (records, effects)

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use crc32c::crc32c;
 
-use super::disk::{Disk, write_all};
 use super::format::{FrameHeader, Header};
 use super::segments::{Segment, Segments};
 use super::{JournalError, Record, Recovered, codec};
+use crate::disk::{Disk, write_all};
 use crate::domain::Nanos;
 
 /// The usual length of a segment.

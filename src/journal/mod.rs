@@ -8,7 +8,7 @@
 //! Reader ─► every record kept, checked ─► Recovered ─► the next writer
 //! ```
 //!
-//! Reading order: `codec` (a command as bytes), `format` (segments and frames), [`disk`] (what is asked of a file system),
+//! Reading order: `codec` (a command as bytes), `format` (segments and frames), [`disk`](crate::disk) (what is asked of a file system),
 //! `segments` and `log` (frames into segments), `writer` (the thread), [`reader`] (all of it back), [`lock`] (one process at a time).
 //!
 //! **Invariant: kept, then released.** Nothing is released before its batch is kept as the [`Durability`] says, and batches
@@ -30,7 +30,6 @@ mod codec;
 mod error;
 mod format;
 
-pub mod disk;
 mod log;
 mod segments;
 mod writer;
@@ -44,12 +43,11 @@ mod memory;
 mod tests;
 
 pub use codec::{Fault, decode, encode};
-pub use disk::{Disk, Folder};
 pub use error::{Damage, JournalError};
 pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings};
 pub use memory::Memory;
-pub use reader::{Frame, Reader, Recovered, Torn};
+pub use reader::{Frame, Reader, Recovered, Torn, find_end};
 pub use writer::{Ended, File, Health, Started, WAITING_MAX, start};
 
 use crate::domain::{Command, Nanos};

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use super::JournalError;
-use super::disk::{Disk, DiskFile, write_all};
 use super::format::{Header, SPARE, segment_name};
 use super::log::Durability;
+use crate::disk::{Disk, DiskFile, write_all};
 
 /// How much is filled in one step: bounds how long a batch that arrives meanwhile waits.
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];

@@ -16,7 +16,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::log::Log;
-use super::{Disk, Journal, JournalError, Record, Recovered, Settings};
+use super::{Journal, JournalError, Record, Recovered, Settings};
+use crate::disk::Disk;
 
 /// The most batches that wait for the writer; then `append` blocks, so that a slow disk slows intake and not memory.
 pub const WAITING_MAX: usize = 64;

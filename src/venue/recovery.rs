@@ -11,10 +11,12 @@ use std::{
 
 use anyhow::{Context, ensure};
 
+use super::executions::{self, Executions};
+use crate::disk::{Disk, Folder};
 use crate::domain::AccountName;
 use crate::engine::RULES;
 use crate::executor::Executor;
-use crate::journal::{Disk, Folder, Lock, Reader, Recovered};
+use crate::journal::{Lock, Reader, Recovered};
 use crate::queue::Admission;
 use crate::read::ReadModel;
 use crate::stream::Hub;
@@ -48,19 +50,22 @@ impl Shown {
 /// A data directory, held and read.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) lock: Lock,
+    pub(super) lock: Arc<Lock>,
+    pub(super) executions: Executions,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) recovered: Recovered,
 }
 
-/// Takes a data directory and applies what its journal has.
+/// Takes a data directory and applies what its journal has; `new_epoch` is what an empty journal will be known by.
 ///
 /// # Errors
 ///
 /// If another process has the directory, the journal is damaged, or it was written by other rules.
-pub(super) fn recover(data_dir: &Path, executor: &mut Executor, shown: &mut Shown) -> anyhow::Result<Kept> {
-    let lock = Lock::take(data_dir)?;
+pub(super) fn recover(data_dir: &Path, new_epoch: u64, executor: &mut Executor, shown: &mut Shown) -> anyhow::Result<Kept> {
+    let lock = Arc::new(Lock::take(data_dir)?);
     let disk: Arc<dyn Disk> = Arc::new(Folder::new(data_dir.join(JOURNAL)));
+    let executions = executions::open(data_dir, &lock, &disk, new_epoch)?;
+    shown.hub.keep(executions.archive.clone());
     let mut reader = Reader::open(disk.clone(), 1).context("cannot read the journal")?;
     let started = Instant::now();
     let mut said = started;
@@ -84,6 +89,7 @@ pub(super) fn recover(data_dir: &Path, executor: &mut Executor, shown: &mut Show
             tracing::info!(records = last, "recovering");
         }
     }
+    executions.archive.check()?;
     let recovered = reader.finish().context("cannot read the journal")?;
     if let Some(torn) = &recovered.torn {
         tracing::warn!(%torn, "the journal's end was torn and is cut");
@@ -92,5 +98,5 @@ pub(super) fn recover(data_dir: &Path, executor: &mut Executor, shown: &mut Show
         let took = started.elapsed();
         tracing::info!(records = recovered.last_number, took_ms = took.as_millis(), "recovered");
     }
-    Ok(Kept { lock, disk, recovered })
+    Ok(Kept { lock, executions, disk, recovered })
 }

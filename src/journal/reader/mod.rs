@@ -19,7 +19,8 @@ use std::{collections::VecDeque, fmt, path::PathBuf, sync::Arc};
 
 use self::segment::{Found, Segment};
 use super::format::{FrameHeader, Header, segment_first, segment_name};
-use super::{Damage, Disk, JournalError, Record, codec};
+use super::{Damage, JournalError, Record, codec};
+use crate::disk::Disk;
 use crate::domain::Nanos;
 
 /// A frame that was read: the records are in the buffer that [`Reader::next`] was given.
@@ -283,6 +284,19 @@ impl Reader {
         }
         Err(JournalError::Short { folder: self.disk.path(""), newest, wanted })
     }
+}
+
+/// Where the journal in `disk` ends, from its last segments alone.
+///
+/// # Errors
+///
+/// [`JournalError`] if what was written there is not what stands there.
+pub fn find_end(disk: Arc<dyn Disk>) -> Result<Recovered, JournalError> {
+    let newest = list(disk.as_ref())?.last().copied().unwrap_or(1);
+    let mut reader = Reader::open(disk, newest)?;
+    let mut records = Vec::new();
+    while reader.next(&mut records)?.is_some() {}
+    reader.finish()
 }
 
 /// The first records of all segments, in order.

@@ -8,8 +8,9 @@ use std::{
 use crc32c::crc32c;
 
 use super::super::format::{FORMAT, FRAME_MAGIC, FrameHeader, Header};
-use super::super::{Damage, Disk, JournalError};
+use super::super::{Damage, JournalError};
 use super::window::Window;
+use crate::disk::Disk;
 
 /// A segment being read.
 #[derive(Debug)]

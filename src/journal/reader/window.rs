@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::super::disk::DiskFile;
+use crate::disk::DiskFile;
 
 /// How much is read in one call: large enough that calls do not count, small enough to stay in a cache.
 const CHUNK: usize = 1024 * 1024;

@@ -1,8 +1,8 @@
 //! One seed decides what is written, what fails, and how the process or the machine ends; over many ends, what was released
 //! is recovered.
 
-use super::disk::{Fault, Random, SimulatedDisk};
 use super::*;
+use crate::disk::simulated::{Fault, Random, SimulatedDisk};
 
 /// How a round ends.
 #[derive(Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! A cut tail is cut off; anything else that is not as it was written is refused, with its place.
 
-use super::disk::SimulatedDisk;
 use super::*;
+use crate::disk::simulated::SimulatedDisk;
 
 /// A journal of several segments; the last has three frames, which start where it says.
 struct Journal {

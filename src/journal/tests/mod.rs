@@ -2,7 +2,6 @@
 
 mod crash;
 mod damage;
-mod disk;
 mod folder;
 mod thread;
 
@@ -10,6 +9,7 @@ use std::sync::Arc;
 
 use super::log::Log;
 use super::*;
+use crate::disk::{Disk, Folder};
 use crate::domain::{
     AccountId, ClientOrderId, Decimal, InstrumentId, OrderId, OrderType, Place, SelfTradePrevention, Side, Symbol,
     TimeInForce,

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, mpsc};
 
-use super::disk::{Fault, SimulatedDisk};
 use super::*;
+use crate::disk::simulated::{Fault, SimulatedDisk};
 
 fn empty() -> Recovered {
     Reader::open(Arc::new(SimulatedDisk::new(0)), 1).unwrap().finish().unwrap()

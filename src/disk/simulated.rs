@@ -4,11 +4,11 @@
 
 use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, sync::Mutex};
 
-use super::super::disk::{Disk, DiskFile};
+use super::{Disk, DiskFile};
 
 /// Numbers that a seed decides (splitmix64).
 #[derive(Clone, Debug)]
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -20,17 +20,17 @@ impl Random {
     }
 
     /// A number below `end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    pub(super) fn coin(&mut self) -> bool {
+    pub(crate) fn coin(&mut self) -> bool {
         self.below(2) == 0
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// A sync fails; some of what it should have written is.
     Sync,
     /// A write stops in the middle.
@@ -40,7 +40,7 @@ pub(super) enum Fault {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct SimulatedDisk {
+pub(crate) struct SimulatedDisk {
     state: Arc<Mutex<State>>,
 }
 
@@ -130,7 +130,7 @@ impl File {
 }
 
 impl SimulatedDisk {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let state = State {
             random: Random(seed),
             files: Vec::new(),
@@ -143,7 +143,7 @@ impl SimulatedDisk {
     }
 
     /// A disk with the same content, everything synced.
-    pub(super) fn copy(&self) -> Self {
+    pub(crate) fn copy(&self) -> Self {
         let copy = Self::new(0);
         for name in self.list().unwrap() {
             copy.put(&name, self.bytes(&name));
@@ -151,21 +151,21 @@ impl SimulatedDisk {
         copy
     }
 
-    pub(super) fn fail_next(&self, fault: Fault) {
+    pub(crate) fn fail_next(&self, fault: Fault) {
         self.fail_after(0, fault);
     }
 
     /// Makes the call fail that comes after `calls` others which the fault could have hit.
-    pub(super) fn fail_after(&self, calls: u64, fault: Fault) {
+    pub(crate) fn fail_after(&self, calls: u64, fault: Fault) {
         self.state.lock().unwrap().fault = Some((calls, fault));
     }
 
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.state.lock().unwrap().fault = None;
     }
 
     /// The machine loses its power.
-    pub(super) fn crash(&self) {
+    pub(crate) fn crash(&self) {
         let mut state = self.state.lock().unwrap();
         let State { random, files, names, durable_names, renamings, .. } = &mut *state;
         for file in files {
@@ -177,12 +177,12 @@ impl SimulatedDisk {
         names.clone_from(durable_names);
     }
 
-    pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         let state = self.state.lock().unwrap();
         state.files[state.names[name]].current.clone()
     }
 
-    pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
+    pub(crate) fn put(&self, name: &str, bytes: Vec<u8>) {
         let mut state = self.state.lock().unwrap();
         let file = state.files.len();
         state.files.push(File { current: bytes.clone(), durable: bytes, unsynced: Vec::new() });
@@ -191,7 +191,7 @@ impl SimulatedDisk {
     }
 
     /// The names of segments, in order.
-    pub(super) fn segments(&self) -> Vec<String> {
+    pub(crate) fn segments(&self) -> Vec<String> {
         self.list().unwrap().into_iter().filter(|name| name.ends_with(".log")).collect()
     }
 

@@ -1,0 +1,62 @@
+//! What is asked of a file system by all who keep files: the seam at which tests put one that fails.
+//!
+//! A [`Disk`] is one folder. [`Folder`] is a real one; in unit tests, `simulated::SimulatedDisk` is one in memory, which
+//! forgets what was not synced, and fails when told to.
+
+mod folder;
+#[cfg(test)]
+pub(crate) mod simulated;
+
+use std::{fmt::Debug, io, path::PathBuf};
+
+pub use folder::Folder;
+
+/// A folder of files. Every method fails with what the system says.
+pub trait Disk: Debug + Send + Sync {
+    /// Makes the folder, durably, if there is none.
+    fn make(&self) -> io::Result<()>;
+    /// The names in the folder; none if there is no folder.
+    fn list(&self) -> io::Result<Vec<String>>;
+    /// Makes an empty file, in the place of any that has this name.
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// Opens a file to read it.
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// Opens a file to change it too.
+    fn open_for_writing(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// Gives a file another name, in the place of any that has it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Makes names durable: what was created, renamed, removed.
+    fn sync_dir(&self) -> io::Result<()>;
+    /// Where a file is, for messages; of the empty name, where the folder is.
+    fn path(&self, name: &str) -> PathBuf;
+}
+
+/// An open file. Every method fails with what the system says.
+pub trait DiskFile: Debug + Send {
+    /// Its length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Reads up to all of `into`; how many bytes were there, 0 at the end.
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes up to all of `bytes`; how many were.
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// Cuts it to `length` bytes.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+    /// Makes what was written durable, with what it takes to find it again.
+    fn sync_data(&mut self) -> io::Result<()>;
+}
+
+/// Writes all of `bytes`, or fails: a short write is the sign of a full disk, not an invitation to try on.
+///
+/// # Errors
+///
+/// What the system says, or [`io::ErrorKind::WriteZero`] for a short write.
+pub fn write_all(file: &mut dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let written = file.write_at(bytes, offset)?;
+    if written == bytes.len() {
+        return Ok(());
+    }
+    let message = format!("{written} of {} bytes were written", bytes.len());
+    Err(io::Error::new(io::ErrorKind::WriteZero, message))
+}
