@@ -33,11 +33,11 @@ use axum::{
     routing::{get, post},
 };
 use common::{
-    PATIENCE, ROUNDS,
+    PATIENCE,
     figures::{Rounds, short},
     http::{self, Client},
     orders::{EXECUTIONS, Orders},
-    say,
+    rounds, say,
     server::{Server, serve_yardstick},
     socket::{EXECUTION, Subscriber, scratch},
 };
@@ -72,7 +72,7 @@ fn main() -> anyhow::Result<()> {
 async fn bench() -> anyhow::Result<()> {
     let mut figures: [Figures; CASES.len()] = Default::default();
     let mut frame_bytes = 0.0;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         for ((count, executions, messages), figures) in CASES.into_iter().zip(&mut figures) {
             figures.singly.push(per_second(count, messages, broadcast(count, messages, 1).await?));
             let batch = BATCH * usize::try_from(EXECUTIONS)?;
@@ -83,7 +83,7 @@ async fn bench() -> anyhow::Result<()> {
             figures.catch_up.push(per_second(count, executions, catch_up(count, executions).await?));
         }
     }
-    say(&format!("{ROUNDS} rounds; frames of {} bytes; deliveries a second, median (range)\n", short(frame_bytes)));
+    say(&format!("{} rounds; frames of {} bytes; deliveries a second, median (range)\n", rounds(), short(frame_bytes)));
     say("| subscribers | server | deliveries/s | against broadcast, singly | against broadcast, batches |");
     say("|---|---|---|---|---|");
     for ((count, ..), Figures { singly, batched, live, catch_up }) in CASES.into_iter().zip(&figures) {

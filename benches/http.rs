@@ -21,11 +21,11 @@ use std::{
 use anyhow::ensure;
 use axum::{Json, Router, http::StatusCode, routing::post};
 use common::{
-    PATIENCE, ROUNDS,
-    figures::{Rounds, short},
+    PATIENCE,
+    figures::{Rounds, percentile_us, short},
     http::{Client, executed},
     orders::{EXECUTIONS, Orders},
-    say,
+    rounds, say,
     server::{Server, serve_yardstick},
     socket::{Subscriber, scratch},
 };
@@ -98,7 +98,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn bench() -> anyhow::Result<()> {
     let mut figures: [Figures; CASES.len()] = Default::default();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         for ((case, connections), figures) in CASES.into_iter().zip(&mut figures) {
             let (answered, mut latencies_ns) = measure(case, connections).await?;
             figures.per_second.push((answered * case.orders_per_request()) as f64 / MEASURED.as_secs_f64());
@@ -107,7 +107,7 @@ async fn bench() -> anyhow::Result<()> {
             figures.p999_us.push(percentile_us(&mut latencies_ns, 999));
         }
     }
-    say(&format!("{ROUNDS} rounds; median (range); latencies in µs\n"));
+    say(&format!("{} rounds; median (range); latencies in µs\n", rounds()));
     say("| server | connections | orders/s | against the echo | p50 | p99 | p99.9 |");
     say("|---|---|---|---|---|---|---|");
     for ((case, connections), row) in CASES.into_iter().zip(&figures) {
@@ -168,16 +168,6 @@ async fn post_orders(mut client: Client, connection: usize, case: Case) -> anyho
             latencies_ns.push(u32::try_from(started.elapsed().as_nanos()).unwrap_or(u32::MAX));
         }
     }
-}
-
-/// The latency in microseconds that so many per mille stay at or below; `latencies_ns` is sorted by this.
-fn percentile_us(latencies_ns: &mut [u32], per_mille: usize) -> f64 {
-    if latencies_ns.is_empty() {
-        return f64::NAN;
-    }
-    let rank = (latencies_ns.len() * per_mille / 1_000).min(latencies_ns.len() - 1);
-    let (_, latency, _) = latencies_ns.select_nth_unstable(rank);
-    f64::from(*latency) / 1e3
 }
 
 /// Follows every execution until it is told how many there are, and has them all.

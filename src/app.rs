@@ -117,6 +117,12 @@ impl App {
         let journaled = venue.journal_ended().map(|ended| {
             tasks.spawn_fallible("journal", async { Ok(ended.wait().await?) });
         });
+        let logged = venue.executions_ended().map(|ended| {
+            tasks.spawn_fallible("executions", async { Ok(ended.wait().await?) });
+        });
+        let snapshots = venue.snapshots_ended().map(|ended| {
+            tasks.spawn("snapshots", async { drop(ended.await) });
+        });
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         let router = api::router(state.clone());
@@ -142,6 +148,12 @@ impl App {
             tasks.wait_for("executor").await?;
             if journaled.is_some() {
                 tasks.wait_for("journal").await?;
+            }
+            if logged.is_some() {
+                tasks.wait_for("executions").await?;
+            }
+            if snapshots.is_some() {
+                tasks.wait_for("snapshots").await?;
             }
             state.closing.cancel();
             state.sockets.close();

@@ -49,3 +49,13 @@ pub(crate) fn short(figure: f64) -> String {
         small => format!("{small:.2}"),
     }
 }
+
+/// The latency in microseconds that so many per mille stay at or below; `latencies_ns` is sorted by this.
+pub(crate) fn percentile_us(latencies_ns: &mut [u32], per_mille: usize) -> f64 {
+    if latencies_ns.is_empty() {
+        return f64::NAN;
+    }
+    let rank = (latencies_ns.len() * per_mille / 1_000).min(latencies_ns.len() - 1);
+    let (_, latency, _) = latencies_ns.select_nth_unstable(rank);
+    f64::from(*latency) / 1e3
+}

@@ -3,6 +3,8 @@
 //! Every load is bounded in time or count, stays on 127.0.0.1, and comes from one thread. What is compared runs in the same
 //! run, in alternation; only ratios of the same round mean anything, since a machine's other load moves all of them.
 
+#![allow(dead_code, reason = "each bench uses a part of it")]
+
 pub(crate) mod figures;
 pub(crate) mod http;
 pub(crate) mod orders;
@@ -11,8 +13,12 @@ pub(crate) mod socket;
 
 use std::time::Duration;
 
-/// How often everything is measured.
-pub(crate) const ROUNDS: usize = 5;
+/// How often everything is measured: `BENCH_ROUNDS`, or 5 times.
+pub(crate) fn rounds() -> usize {
+    let rounds = std::env::var("BENCH_ROUNDS").ok();
+    rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(5)
+}
+
 /// How long anything may take before the bench gives up: far more than any of it needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -36,6 +36,17 @@ impl Orders {
         self.post("/orders/batch")
     }
 
+    /// The next order as a message of a socket; its `id` is the number of the order.
+    pub(crate) fn next_message(&mut self) -> &str {
+        self.body.clear();
+        let id = self.sent + 1;
+        let written = write!(self.body, r#"{{"op":"place","id":{id},"order":"#);
+        written.expect("memory does not fail to write");
+        self.push_order();
+        self.body.push('}');
+        &self.body
+    }
+
     fn push_order(&mut self) {
         let Self { connection, sent, body, .. } = self;
         *sent += 1;

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, anyhow};
@@ -34,11 +35,24 @@ impl Server {
     /// `openoutcry serve` with its default configuration, and what the environment of this bench changes in it:
     /// `OPENOUTCRY_SERVER__WORKERS=1 cargo bench …` measures one worker.
     pub(crate) async fn venue() -> anyhow::Result<Self> {
-        let data = tempfile::tempdir()?;
+        Self::start_venue(None).await
+    }
+
+    async fn start_venue(mode: Option<&str>) -> anyhow::Result<Self> {
+        // In the working directory: what is temporary may be in memory.
+        let data = tempfile::tempdir_in(".")?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
         command.env("OPENOUTCRY_LOG__FORMAT", "json").env("RUST_LOG", "info");
+        if let Some(mode) = mode {
+            command.env("OPENOUTCRY_JOURNAL__MODE", mode);
+        }
         Self::start(command, data).await
+    }
+
+    /// [`Server::venue`], that keeps every order on the disk.
+    pub(crate) async fn durable_venue() -> anyhow::Result<Self> {
+        Self::start_venue(Some("fsync")).await
     }
 
     /// This bench as the server that its `main` makes of `argument`.
@@ -72,6 +86,18 @@ impl Server {
         Ok(Self { addr, child, _data: data })
     }
 
+    /// The processor time that it has used so far, of all its threads.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let id = self.child.id().context("it runs")?;
+        let threads = std::fs::read_dir(format!("/proc/{id}/task"))?;
+        // The first number of a thread's schedstat is how many nanoseconds it ran.
+        let ran = threads.map(|thread| -> anyhow::Result<u64> {
+            let stat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            Ok(stat.split(' ').next().unwrap_or_default().parse()?)
+        });
+        Ok(Duration::from_nanos(ran.sum::<anyhow::Result<u64>>()?))
+    }
+
     /// Ends it now.
     pub(crate) async fn end(mut self) -> anyhow::Result<ExitStatus> {
         self.child.start_kill()?;
@@ -90,6 +116,6 @@ pub(crate) fn serve_yardstick(router: axum::Router) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stderr, reason = "the log line that the bench waits for")]
-fn announce(addr: SocketAddr) {
+pub(crate) fn announce(addr: SocketAddr) {
     eprintln!("{{\"level\":\"INFO\",{ADDR}{addr}\"}}");
 }

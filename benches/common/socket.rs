@@ -42,30 +42,15 @@ pub(crate) struct Subscriber {
 impl Subscriber {
     /// Shakes hands on `/stream`, following nothing yet where the server lets a client choose.
     pub(crate) async fn connect(addr: SocketAddr, scratch: &Scratch) -> anyhow::Result<Self> {
-        let mut stream = TcpStream::connect(addr).await?;
-        stream.set_nodelay(true)?;
-        let request = "GET /stream?channels=status HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        stream.write_all(request.as_bytes()).await?;
-        let mut rest = Vec::new();
-        let head_length = loop {
-            ensure!(stream.read_buf(&mut rest).await? > 0, "the server closed the connection");
-            if let Some(length) = head_length(&rest) {
-                break length;
-            }
-        };
-        ensure!(rest.starts_with(b"HTTP/1.1 101"), "no upgrade: {}", String::from_utf8_lossy(&rest));
-        rest.drain(..head_length);
+        let (stream, rest) = connect(addr).await?;
         Ok(Self { stream, scratch: scratch.clone(), rest, executions: 0, bytes: 0, last_seq: 0 })
     }
 
     /// Asks for all executions, from the first one on.
     pub(crate) async fn subscribe(&mut self) -> anyhow::Result<()> {
         let text = r#"{"op":"subscribe","channels":["executions"],"from_seq":1}"#;
-        let length = u8::try_from(text.len()).ok().filter(|length| *length < 126).context("a short text")?;
-        // A client's frames are masked (RFC 6455, section 5.3); a mask of zeros leaves the text as it is.
-        let mut frame = vec![0x81, 0x80 | length, 0, 0, 0, 0];
-        frame.extend_from_slice(text.as_bytes());
+        let mut frame = Vec::new();
+        push_text(text, &mut frame)?;
         Ok(self.stream.write_all(&frame).await?)
     }
 
@@ -123,8 +108,44 @@ impl Subscriber {
     }
 }
 
+/// Shakes hands on `/stream`, following nothing yet where the server lets a client choose. The stream, and what came after
+/// the handshake.
+pub(crate) async fn connect(addr: SocketAddr) -> anyhow::Result<(TcpStream, Vec<u8>)> {
+    let mut stream = TcpStream::connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let request = "GET /stream?channels=status HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(request.as_bytes()).await?;
+    let mut rest = Vec::new();
+    let head_length = loop {
+        ensure!(stream.read_buf(&mut rest).await? > 0, "the server closed the connection");
+        if let Some(length) = head_length(&rest) {
+            break length;
+        }
+    };
+    ensure!(rest.starts_with(b"HTTP/1.1 101"), "no upgrade: {}", String::from_utf8_lossy(&rest));
+    rest.drain(..head_length);
+    Ok((stream, rest))
+}
+
+/// Appends a client's text frame. Its frames are masked (RFC 6455, section 5.3); a mask of zeros leaves the text as it is.
+pub(crate) fn push_text(text: &str, into: &mut Vec<u8>) -> anyhow::Result<()> {
+    let length = u16::try_from(text.len()).context("a text of one frame")?;
+    into.push(0x81);
+    match u8::try_from(length) {
+        Ok(short) if short < 126 => into.push(0x80 | short),
+        _ => {
+            into.push(0x80 | 126);
+            into.extend_from_slice(&length.to_be_bytes());
+        }
+    }
+    into.extend_from_slice(&[0; 4]);
+    into.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
 /// The lengths of the header and the payload of the frame that starts here, if so much of it is here.
-fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
+pub(crate) fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
     match *bytes.get(1)? {
         126 => Some((4, bytes.get(2..4)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))),
         127 => Some((10, bytes.get(2..10)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))),

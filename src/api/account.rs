@@ -14,6 +14,8 @@ use super::{Problem, State, access::Reads, extract::QueryOf};
 use crate::domain::{AccountId, AccountName, AssetName, Money};
 use crate::stream::{Read, frames};
 
+/// How many bytes of executions are read at a time.
+const READ_BYTES: usize = 64 * 1024;
 /// The most executions on a page, and how many where nobody says.
 const PAGE: (usize, usize) = (1_000, 100);
 
@@ -67,9 +69,13 @@ pub(super) async fn executions(
     let mut count = 0;
     while count < limit {
         let mut runs = VecDeque::new();
-        let seq = match log.read(next_seq, 64 * 1024, &mut runs) {
-            Read::Frames { next_seq } => next_seq,
-            Read::Gone { oldest_seq } => return Err(Problem::gap(oldest_seq)),
+        let seq = match log.read(next_seq, READ_BYTES, &mut runs).await {
+            Ok(Read::Frames { next_seq }) => next_seq,
+            Ok(Read::Gone { oldest_seq }) => return Err(Problem::gap(oldest_seq)),
+            Err(error) => {
+                tracing::error!(%error, "executions cannot be read");
+                return Err(Problem::internal());
+            }
         };
         if seq == next_seq {
             break;

@@ -2,7 +2,7 @@
 //!
 //! A browser's `EventSource` that lost its connection asks again with `Last-Event-ID`, and misses nothing.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use axum::{
     body::Body,
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::{Problem, State, access::Reads, extract::QueryOf};
-use crate::stream::{Log, Read, frames};
+use crate::stream::{Executions, Read, frames};
 
 /// How many bytes of frames become events at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -30,10 +30,10 @@ pub(super) struct EventsQuery {
     from_seq: Option<u64>,
 }
 
-/// A reader's place in its account's log.
+/// A reader's place in its account's executions.
 struct Reader {
     state: State,
-    log: Arc<Log>,
+    log: Executions,
     news: watch::Receiver<u64>,
     seq: u64,
 }
@@ -72,7 +72,14 @@ impl Reader {
     async fn next(mut self) -> Option<(Result<Bytes, std::convert::Infallible>, Self)> {
         loop {
             let mut runs = VecDeque::new();
-            let Read::Frames { next_seq } = self.log.read(self.seq, READ_BYTES, &mut runs) else { return None };
+            let next_seq = match self.log.read(self.seq, READ_BYTES, &mut runs).await {
+                Ok(Read::Frames { next_seq }) => next_seq,
+                Ok(Read::Gone { .. }) => return None,
+                Err(error) => {
+                    tracing::error!(%error, "executions cannot be read");
+                    return None;
+                }
+            };
             if next_seq > self.seq {
                 let mut text = Vec::new();
                 for (frame, seq) in runs.iter().flat_map(frames).zip(self.seq..) {

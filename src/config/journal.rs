@@ -37,7 +37,9 @@ impl Text for Retain {
         if text == "all" {
             return Ok(Self::All);
         }
-        let sizes = UNITS.iter().filter_map(|(unit, bytes)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*bytes));
+        let sizes = UNITS
+            .iter()
+            .filter_map(|(unit, bytes)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*bytes));
         let size = sizes.min().filter(|_| !text.starts_with('+'));
         size.map(Self::Bytes).ok_or_else(|| format!("must be {}; the units are KiB, MiB, GiB, TiB", Self::MUST_BE))
     }

@@ -1,6 +1,6 @@
 //! A batch in the making: what its commands did, gathered and encoded while they are applied.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::oneshot;
 
@@ -21,6 +21,8 @@ use crate::stream::{
 /// What a batch shows to the world once it is kept.
 #[derive(Debug, Default)]
 pub struct Effects {
+    /// The last record of the batch.
+    pub number: u64,
     /// The wrapping sum of the digests of all executions: what a replay of the batch must come to.
     pub executions_hash: u64,
     /// For the read model.
@@ -70,9 +72,9 @@ impl Batch {
     }
 
     /// What is public of an instrument.
-    pub(super) fn public(&self, instrument: InstrumentId, recent: VecDeque<TradeReport>) -> Public {
+    pub(super) fn public(&self, instrument: InstrumentId) -> Public {
         let trades = self.numbers.trades.get(&instrument).map_or(0, |next| next - 1);
-        Public { trades, books: self.numbers.books.get(&instrument).copied().unwrap_or(0), recent }
+        Public { trades, books: self.numbers.books.get(&instrument).copied().unwrap_or(0), ..Public::default() }
     }
 
     /// Adds an execution.

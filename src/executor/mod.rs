@@ -13,14 +13,14 @@ mod effects;
 mod release;
 mod replica;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use effects::Effects;
 pub use release::Release;
-pub use replica::{Public, Replica, ReplicaError};
+pub use replica::{Public, Replica, ReplicaError, shown};
 
 use crate::domain::{
     AccountId, Command, Events, ExecutionType, InstrumentId, Nanos, OrderId, Outcome, Place, Priority, Replace, Report,
@@ -83,10 +83,10 @@ impl Executor {
         executor
     }
 
-    /// What it has come to, between two batches; `recent` trades are shown, not known here.
-    pub fn into_replica(self, recent: impl Fn(InstrumentId) -> VecDeque<TradeReport>) -> Replica {
+    /// What it has come to, between two batches. Trades that were shown are not known here.
+    pub fn into_replica(self) -> Replica {
         let public = (0..).map(InstrumentId).zip(self.parts.engine.instruments());
-        let public = public.map(|(id, _)| self.batch.public(id, recent(id))).collect();
+        let public = public.map(|(id, _)| self.batch.public(id)).collect();
         Replica::of(self.parts.engine, self.number, self.stamp, public)
     }
 
@@ -290,6 +290,7 @@ impl Executor {
             batch.balances(account, self.parts.engine.balances(account));
         }
         batch.books(&self.parts.engine);
+        batch.effects.number = self.number;
         let (records, effects, next) = batch.finish();
         self.batch = next;
         (records, effects)

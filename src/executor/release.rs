@@ -30,7 +30,7 @@ impl Effects {
     pub fn release(self, read: &ReadModel, hub: &Hub, admission: &Admission) {
         read.apply(self.changes);
         admission.kept(&self.kept);
-        hub.publish(self.executions, self.trades, self.books);
+        hub.publish(self.number, self.executions, self.trades, self.books);
         for (reply, answer) in self.replies {
             // Who asked may have left; what was done stays done.
             drop(reply.send(answer));

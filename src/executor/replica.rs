@@ -12,8 +12,8 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::{Decimal, Events, Instrument, InstrumentId, Nanos, Side, TradeId, TradeReport};
-use crate::engine::{Engine, Limits, StateError};
+use crate::domain::{Decimal, Events, Instrument, InstrumentId, Nanos, Order, Side, TradeId, TradeReport};
+use crate::engine::{Engine, Limits, OrderView, StateError};
 use crate::journal::Record;
 use crate::queue::{Entry, Secret};
 
@@ -103,6 +103,13 @@ impl Replica {
     /// What is public of each instrument, by its id.
     pub fn public(&self) -> &[Public] {
         &self.public
+    }
+
+    /// Takes the trades that were shown for those that are kept to be read, oldest first.
+    pub fn show_trades(&mut self, recent: impl Fn(InstrumentId) -> VecDeque<TradeReport>) {
+        for (instrument, public) in (0..).map(InstrumentId).zip(&mut self.public) {
+            public.recent = recent(instrument);
+        }
     }
 
     /// How many executions the records came to that it was given.
@@ -201,6 +208,31 @@ impl Replica {
             name_trades(public, instrument);
         }
         Ok((Self::of(engine, number, stamp, public), ids))
+    }
+}
+
+/// An open order as everyone is shown it.
+pub fn shown(order: &OrderView, instrument: &Instrument) -> Order {
+    Order {
+        order_id: order.order_id,
+        client_order_id: order.client_order_id,
+        account: order.account,
+        symbol: instrument.spec.symbol,
+        side: order.side,
+        order_type: order.order_type,
+        time_in_force: order.time_in_force,
+        expire_at: order.expire_at,
+        quantity: instrument.quantity_decimal(order.quantity),
+        price: order.price.map(|price| instrument.price_decimal(price)),
+        trigger_price: order.trigger_price.map(|price| instrument.price_decimal(price)),
+        status: order.status,
+        cum_qty: instrument.quantity_decimal(order.cum_qty),
+        leaves_qty: instrument.quantity_decimal(order.leaves_qty),
+        avg_price: instrument.average_price(order.cum_notional, order.cum_qty),
+        code: None,
+        reason: None,
+        created_at: order.created_at,
+        updated_at: order.updated_at,
     }
 }
 

@@ -51,7 +51,7 @@ pub use error::{Damage, JournalError};
 pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings};
 pub use memory::Memory;
-pub use reader::{Frame, Reader, Recovered, Torn};
+pub use reader::{Frame, Reader, Recovered, Torn, find_end};
 pub use retire::retire;
 pub use snapshots::{Snapshot, Snapshots};
 pub use writer::{Ended, File, Health, Started, WAITING_MAX, start};

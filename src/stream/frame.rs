@@ -1,5 +1,7 @@
 //! WebSocket frames as a server writes them (RFC 6455, section 5.2): final, unmasked.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 /// A final text frame's first byte.
@@ -9,12 +11,12 @@ const CLOSE: u8 = 0x88;
 /// The longest header of an unmasked frame.
 const HEADER_MAX: usize = 10;
 
-/// Frames of consecutive sequences in one piece of memory, shared by all who read them.
+/// Frames of consecutive sequences in one piece of memory, shared by all who read them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Block {
     pub(super) first_seq: u64,
     /// Where each frame ends.
-    pub(super) ends: Vec<u32>,
+    pub(super) ends: Arc<[u32]>,
     pub(super) bytes: Bytes,
 }
 
@@ -100,14 +102,29 @@ pub fn close_frame(code: u16, reason: &str) -> Bytes {
 pub fn frames(run: &Bytes) -> impl Iterator<Item = &[u8]> {
     let mut rest: &[u8] = run;
     std::iter::from_fn(move || {
-        let (header, length) = match *rest.get(1)? {
-            126 => (4, rest.get(2..4)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))),
-            127 => (10, rest.get(2..10)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))),
-            short => (2, usize::from(short)),
-        };
+        let (header, length) = measure(rest)?;
         let payload = rest.get(header..header + length)?;
         rest = rest.get(header + length..)?;
         Some(payload)
+    })
+}
+
+/// How long each of a run of whole unmasked frames is, its header included.
+pub(super) fn frame_lengths(run: &[u8]) -> impl Iterator<Item = usize> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let (header, length) = measure(rest)?;
+        rest = rest.get(header + length..)?;
+        Some(header + length)
+    })
+}
+
+/// How long the header and the payload of the frame are that starts here.
+fn measure(frame: &[u8]) -> Option<(usize, usize)> {
+    Some(match *frame.get(1)? {
+        126 => (4, frame.get(2..4)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))),
+        127 => (10, frame.get(2..10)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))),
+        short => (2, usize::from(short)),
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Block, Log, encode};
+use super::{Block, Executions, Log, archive::Archive, encode};
 use crate::domain::{AccountId, InstrumentId, Symbol};
 
 /// How many frames of each public log are kept: a reader that falls further behind starts anew.
@@ -22,7 +22,9 @@ const QUOTED_SYMBOLS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct Hub {
     /// One a account, by its id.
-    executions: Vec<Arc<Log>>,
+    executions: Vec<Executions>,
+    /// Where they are kept besides.
+    archive: Option<Arc<Archive>>,
     /// One an instrument, by its id.
     trades: Vec<Arc<Log>>,
     /// One an instrument, by its id.
@@ -44,6 +46,7 @@ impl Hub {
     pub fn new(ring: u64) -> Self {
         Self {
             executions: Vec::new(),
+            archive: None,
             trades: Vec::new(),
             books: Vec::new(),
             quotes: RwLock::default(),
@@ -54,16 +57,40 @@ impl Hub {
         }
     }
 
+    /// Keeps the executions of all accounts that are still to be defined in `archive` too.
+    pub fn keep(&mut self, archive: Arc<Archive>) {
+        self.archive = Some(archive);
+    }
+
+    /// Where executions are kept besides the rings, if anywhere.
+    pub fn archive(&self) -> Option<&Arc<Archive>> {
+        self.archive.as_ref()
+    }
+
     /// Makes logs for so many accounts and instruments; those there are stay as they are.
     pub fn define(&mut self, accounts: usize, instruments: usize) {
         let ring = self.ring;
-        self.executions.resize_with(accounts, || Arc::new(Log::new(1, ring)));
+        for account in (0..).map(AccountId).take(accounts).skip(self.executions.len()) {
+            self.executions.push(Executions::new(account, 1, ring, self.archive.clone()));
+        }
         self.trades.resize_with(instruments, || Arc::new(Log::new(1, PUBLIC_FRAMES_KEPT)));
         self.books.resize_with(instruments, || Arc::new(Log::new(1, PUBLIC_FRAMES_KEPT)));
     }
 
+    /// Makes the logs of a venue that goes on, given the last sequence of each: of accounts' executions, of instruments' trades, of
+    /// changes of their books. What was before is where it is kept besides, if anywhere.
+    pub fn resume(&mut self, executions: &[u64], trades: &[u64], books: &[u64]) {
+        let ring = self.ring;
+        let of_account = (0..).map(AccountId).zip(executions);
+        let of_account = of_account.map(|(id, last)| Executions::new(id, last + 1, ring, self.archive.clone()));
+        self.executions = of_account.collect();
+        let public = |last: &u64| Arc::new(Log::new(last + 1, PUBLIC_FRAMES_KEPT));
+        self.trades = trades.iter().map(public).collect();
+        self.books = books.iter().map(public).collect();
+    }
+
     /// The executions of an account.
-    pub fn executions(&self, account: AccountId) -> Option<&Arc<Log>> {
+    pub fn executions(&self, account: AccountId) -> Option<&Executions> {
         self.executions.get(account.0 as usize)
     }
 
@@ -109,17 +136,19 @@ impl Hub {
         self.public.subscribe()
     }
 
-    /// Publishes what a batch brought: executions first, then what everyone may see.
+    /// Publishes what a batch brought, the journal's records up to `number`: executions first, then what everyone may see.
+    /// Executions then go to disk; if that lags too far, this waits for it.
     pub fn publish(
         &self,
+        number: u64,
         executions: Vec<(AccountId, Block)>,
         trades: Vec<(InstrumentId, Block)>,
         books: Vec<(InstrumentId, Block)>,
     ) {
         let public = !trades.is_empty() || !books.is_empty();
-        for (account, block) in executions {
-            if let Some(log) = self.executions(account) {
-                log.append(block);
+        for (account, block) in &executions {
+            if let Some(log) = self.executions(*account) {
+                log.append(block.clone());
             }
         }
         for (instrument, block) in trades {
@@ -134,6 +163,9 @@ impl Hub {
         }
         if public {
             self.public.send_replace(());
+        }
+        if let Some(archive) = &self.archive {
+            archive.append(number, &executions);
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        Arc, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::{Bytes, BytesMut};
@@ -20,6 +23,8 @@ const LARGE_BYTES: usize = 16 * 1024;
 pub struct Log {
     /// How many frames are kept at the least, once there are that many.
     frames_kept: u64,
+    /// The last frame that is kept elsewhere too: those after it are kept here, however many they are.
+    kept_elsewhere: Option<Arc<AtomicU64>>,
     blocks: RwLock<Blocks>,
     /// The sequence of the last frame; wakes who waits for more.
     last_seq: watch::Sender<u64>,
@@ -54,7 +59,13 @@ impl Log {
     /// An empty log whose first frame will have `first_seq`, keeping at least `frames_kept`.
     pub fn new(first_seq: u64, frames_kept: u64) -> Self {
         let blocks = Blocks { blocks: VecDeque::new(), oldest_seq: first_seq, next_seq: first_seq, small: 0 };
-        Self { frames_kept, blocks: RwLock::new(blocks), last_seq: watch::Sender::new(first_seq - 1) }
+        let last_seq = watch::Sender::new(first_seq - 1);
+        Self { frames_kept, kept_elsewhere: None, blocks: RwLock::new(blocks), last_seq }
+    }
+
+    /// The same, but it forgets no frame after the one that `kept_elsewhere` says.
+    pub fn before(first_seq: u64, frames_kept: u64, kept_elsewhere: Arc<AtomicU64>) -> Self {
+        Self { kept_elsewhere: Some(kept_elsewhere), ..Self::new(first_seq, frames_kept) }
     }
 
     /// Appends a block.
@@ -82,7 +93,8 @@ impl Log {
         let last_seq = {
             let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
             let block = block(blocks.next_seq);
-            blocks.append(block, self.frames_kept);
+            let kept_elsewhere = self.kept_elsewhere.as_ref().map_or(u64::MAX, |seq| seq.load(Ordering::Acquire));
+            blocks.append(block, self.frames_kept, kept_elsewhere);
             blocks.next_seq - 1
         };
         // Two writers may come here in either order; the sequence never goes back.
@@ -141,7 +153,7 @@ impl Log {
 }
 
 impl Blocks {
-    fn append(&mut self, block: Block, frames_kept: u64) {
+    fn append(&mut self, block: Block, frames_kept: u64, kept_elsewhere: u64) {
         self.next_seq = block.next_seq();
         self.small = if block.bytes.len() >= LARGE_BYTES { 0 } else { self.small + 1 };
         self.blocks.push_back(block);
@@ -150,6 +162,7 @@ impl Blocks {
         }
         while let Some(oldest) = self.blocks.front()
             && self.next_seq - oldest.next_seq() >= frames_kept
+            && oldest.next_seq() - 1 <= kept_elsewhere
         {
             self.oldest_seq = oldest.next_seq();
             self.blocks.pop_front();
@@ -168,7 +181,7 @@ impl Blocks {
             ends.extend(block.ends.iter().map(|end| start + end));
             bytes.extend_from_slice(&block.bytes);
         }
-        self.blocks.push_back(Block { first_seq, ends, bytes: bytes.freeze() });
+        self.blocks.push_back(Block { first_seq, ends: ends.into(), bytes: bytes.freeze() });
     }
 }
 
@@ -261,6 +274,22 @@ mod tests {
         assert!((2_700..=2_901).contains(&oldest_seq), "{oldest_seq}");
         assert_eq!(log.read(oldest_seq - 1, 100, &mut VecDeque::new()), Read::Gone { oldest_seq });
         assert_eq!(read_all(&log, oldest_seq, 64), (oldest_seq..3_001).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_not_kept_elsewhere_is_not_forgotten() {
+        let elsewhere = Arc::new(AtomicU64::new(0));
+        let log = Log::before(1, 10, elsewhere.clone());
+        for n in 0..100 {
+            log.append(block(1 + n * 3, 3));
+        }
+        assert_eq!(log.oldest_seq(), 1);
+        // The 300 frames before are two merged blocks of 192, and the small ones after them.
+        for (kept, oldest_seq) in [(191, 1), (192, 193), (200, 199), (303, 295)] {
+            elsewhere.store(kept, Ordering::Release);
+            log.append(block(log.last_seq() + 1, 1));
+            assert_eq!(log.oldest_seq(), oldest_seq, "{kept} are kept elsewhere");
+        }
     }
 
     #[tokio::test]

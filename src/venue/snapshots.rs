@@ -26,8 +26,10 @@ use crate::config::Retain;
 use crate::disk::Disk;
 use crate::engine::{Limits, RULES};
 use crate::executor::Replica;
-use crate::journal::{Reader, Record, Snapshot, Snapshots, retire};
+use crate::journal::{Lock, Reader, Record, Snapshot, Snapshots, retire};
 use crate::queue::{Admission, Entry};
+use crate::read::ReadModel;
+use crate::stream::archive::Archive;
 
 /// How much nicer than the others the thread is: as much as there is.
 const NICENESS: i32 = 19;
@@ -35,8 +37,14 @@ const NICENESS: i32 = 19;
 /// What the thread works with.
 #[derive(Debug)]
 pub(super) struct Keeper {
+    /// The directory, held until the last snapshot is made.
+    pub(super) _lock: Arc<Lock>,
+    /// Where the last trades are.
+    pub(super) read: Arc<ReadModel>,
     pub(super) journal: Arc<dyn Disk>,
     pub(super) snapshots: Snapshots,
+    /// What the journal has to be kept for too.
+    pub(super) executions: Arc<Archive>,
     pub(super) admission: Admission,
     /// The random number of the venue's data.
     pub(super) epoch: u64,
@@ -103,8 +111,7 @@ impl Pace {
 pub(super) fn start(keeper: Keeper, released: u64) -> anyhow::Result<(Pace, oneshot::Receiver<()>)> {
     // One that is due and one at the stop.
     let (wakes, waiting) = sync_channel(2);
-    let shared =
-        Shared { released: released.into(), due: u64::MAX.into(), stopping: AtomicBool::new(false) };
+    let shared = Shared { released: released.into(), due: u64::MAX.into(), stopping: AtomicBool::new(false) };
     let shared = Arc::new(shared);
     let (ended, has_ended) = oneshot::channel();
     let pace = Pace { shared: shared.clone(), wakes };
@@ -143,7 +150,9 @@ impl Thread {
         }
         // The journal's thread is gone: what is released now is all that is kept.
         let kept = self.shared.released.load(Ordering::Acquire);
-        if let Some(replica) = last.filter(|replica| replica.number() == kept && kept > self.keeper.newest) {
+        if let Some(mut replica) = last.filter(|replica| replica.number() == kept && kept > self.keeper.newest) {
+            let read = self.keeper.read.clone();
+            replica.show_trades(|instrument| read.trades(instrument, usize::MAX).into_iter().rev().collect());
             let entries = self.keeper.admission.unsaved();
             if let Err(error) = self.write(&replica, &entries, Instant::now()) {
                 tracing::warn!(error = format!("{error:#}"), "the last snapshot could not be made");
@@ -217,9 +226,12 @@ impl Thread {
 
     /// Lets go of what no snapshot that is kept needs.
     fn retire(&self) -> anyhow::Result<()> {
-        let Keeper { journal, snapshots, retain, .. } = &self.keeper;
+        let Keeper { journal, snapshots, retain, executions, .. } = &self.keeper;
         let unneeded = snapshots.tidy()?;
         let Retain::Bytes(bytes) = retain else { return Ok(()) };
+        // What is not synced yet by then can go the next time.
+        executions.sync();
+        let unneeded = unneeded.min(executions.synced_number());
         let retired = retire(journal.as_ref(), unneeded, *bytes)?;
         if retired > 0 {
             tracing::info!(segments = retired, "retired the oldest segments of the journal");

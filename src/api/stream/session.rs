@@ -192,6 +192,7 @@ impl Session {
                 self.outbox.push(gap.frame());
                 self.outbox.close(4010, "gap", Finish::All).await;
             }
+            End::Lost(Lost::Unreadable) => self.outbox.close(1011, "internal error", Finish::All).await,
             End::Lost(Lost::Slow { last_seq }) => {
                 tracing::info!(connection = self.connection.0, last_seq, "closing a socket that is too slow");
                 self.outbox.close(4008, &format!("slow consumer, last_seq={last_seq}"), Finish::Frame).await;
@@ -234,6 +235,7 @@ impl Session {
                 }
             }
             let waiting = self.outbox.left() > 0;
+            let reading = self.subscriptions.is_reading();
             tokio::select! {
                 biased;
                 () = closing.cancelled() => return End::Shutdown,
@@ -249,6 +251,10 @@ impl Session {
                 }
                 () = news(&mut self.news) => if let Err(lost) = self.subscriptions.check_lag() {
                     return lost.into();
+                },
+                older = self.subscriptions.read(), if reading => match older {
+                    Ok(runs) => runs.into_iter().for_each(|run| self.outbox.push(run)),
+                    Err(lost) => return lost.into(),
                 },
                 changed = public.changed(), if self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {
@@ -271,6 +277,10 @@ impl Session {
             let Self { state, subscriptions, outbox, .. } = self;
             if outbox.left() == 0 && outbox.fill(|out| subscriptions.fill(state, out)).is_err() {
                 return;
+            }
+            if subscriptions.is_reading() {
+                let Ok(runs) = subscriptions.read().await else { return };
+                runs.into_iter().for_each(|run| outbox.push(run));
             }
             if outbox.left() == 0 || outbox.write().await.is_err() {
                 return;

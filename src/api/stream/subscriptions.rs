@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::Future,
+    pin::Pin,
     sync::Arc,
 };
 
@@ -10,13 +12,15 @@ use bytes::Bytes;
 use super::super::{Problem, State};
 use crate::domain::{AccountId, Symbol};
 use crate::stream::{
-    Log, Read,
+    Executions, Log, Older, Read,
     encode::{self, BookReport},
     text_frame,
 };
 
-/// How many bytes of executions are taken from their log at a time.
+/// How many bytes of executions are taken from memory, where they are shared, at a time.
 const READ_BYTES: usize = 256 * 1024;
+/// How many bytes of executions are taken from disk at a time, for this connection alone.
+const DISK_READ_BYTES: usize = 64 * 1024;
 /// How many bytes are taken from each public log at a time.
 const PUBLIC_READ_BYTES: usize = 32 * 1024;
 /// The most levels of a side in a book snapshot.
@@ -106,9 +110,12 @@ struct Cursor {
 }
 
 /// The account's executions, on their way to one connection.
-#[derive(Debug)]
-struct Executions {
-    cursor: Cursor,
+struct Following {
+    log: Executions,
+    /// The next frame to send.
+    seq: u64,
+    /// What is being read from disk, while the next frame is not in memory any more.
+    reading: Option<Pin<Box<dyn Future<Output = Older> + Send>>>,
     /// Whether the connection has once been at the end.
     live: bool,
 }
@@ -128,12 +135,13 @@ pub(super) enum Lost {
         /// The last there is.
         last_seq: u64,
     },
+    /// What it is to get next cannot be read; the log says why.
+    Unreadable,
 }
 
 /// See the module.
-#[derive(Debug)]
 pub(super) struct Subscriptions {
-    executions: Option<Executions>,
+    executions: Option<Following>,
     public: BTreeMap<(Channel, Option<Symbol>), Cursor>,
     /// Whether symbols that are quoted for the first time are to be followed too.
     all_quotes: bool,
@@ -202,7 +210,7 @@ impl Subscriptions {
         if seq < oldest_seq || seq > last_seq + 1 {
             return Err(Lost::Gap { oldest_seq, last_seq });
         }
-        self.executions = Some(Executions { cursor: Cursor { log: log.clone(), seq }, live: false });
+        self.executions = Some(Following { log: log.clone(), seq, reading: None, live: false });
         Ok(())
     }
 
@@ -257,6 +265,19 @@ impl Subscriptions {
         Ok(())
     }
 
+    /// Whether anything is being read from disk.
+    pub(super) fn is_reading(&self) -> bool {
+        self.executions.as_ref().is_some_and(|executions| executions.reading.is_some())
+    }
+
+    /// What is being read from disk, once it is there; never, if nothing is. Dropping the future loses nothing.
+    pub(super) async fn read(&mut self) -> Result<VecDeque<Bytes>, Lost> {
+        match &mut self.executions {
+            Some(executions) => executions.read().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Checks that a connection that takes nothing at the moment is not too far behind.
     pub(super) fn check_lag(&self) -> Result<(), Lost> {
         match &self.executions {
@@ -266,23 +287,44 @@ impl Subscriptions {
     }
 }
 
-impl Executions {
+impl Following {
     fn fill(&mut self, lag_limit: u64, out: &mut VecDeque<Bytes>) -> Result<(), Lost> {
         self.check_lag(lag_limit)?;
-        let last_seq = self.cursor.log.last_seq();
-        match self.cursor.log.read(self.cursor.seq, READ_BYTES, out) {
-            Read::Frames { next_seq } => {
-                self.cursor.seq = next_seq;
+        if self.reading.is_some() {
+            return Ok(());
+        }
+        let last_seq = self.log.last_seq();
+        match self.log.newer(self.seq, READ_BYTES, out) {
+            Some(Read::Frames { next_seq }) => {
+                self.seq = next_seq;
                 self.live |= next_seq > last_seq;
-                Ok(())
             }
-            Read::Gone { .. } => Err(Lost::Slow { last_seq }),
+            Some(Read::Gone { .. }) => return Err(Lost::Slow { last_seq }),
+            None => self.reading = Some(Box::pin(self.log.older(self.seq, DISK_READ_BYTES))),
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<VecDeque<Bytes>, Lost> {
+        let Some(reading) = &mut self.reading else { return std::future::pending().await };
+        let older = reading.await;
+        self.reading = None;
+        match older {
+            Ok((runs, Read::Frames { next_seq })) => {
+                self.seq = next_seq;
+                Ok(runs)
+            }
+            Ok((_, Read::Gone { oldest_seq })) => Err(Lost::Gap { oldest_seq, last_seq: self.log.last_seq() }),
+            Err(error) => {
+                tracing::error!(%error, "executions cannot be read");
+                Err(Lost::Unreadable)
+            }
         }
     }
 
     fn check_lag(&self, lag_limit: u64) -> Result<(), Lost> {
-        let last_seq = self.cursor.log.last_seq();
-        let lag = (last_seq + 1).saturating_sub(self.cursor.seq);
+        let last_seq = self.log.last_seq();
+        let lag = (last_seq + 1).saturating_sub(self.seq);
         if self.live && lag > lag_limit { Err(Lost::Slow { last_seq }) } else { Ok(()) }
     }
 }

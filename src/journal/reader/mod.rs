@@ -286,6 +286,19 @@ impl Reader {
     }
 }
 
+/// Where the journal in `disk` ends, from its last segments alone.
+///
+/// # Errors
+///
+/// [`JournalError`] if what was written there is not what stands there.
+pub fn find_end(disk: Arc<dyn Disk>) -> Result<Recovered, JournalError> {
+    let newest = list(disk.as_ref())?.last().copied().unwrap_or(1);
+    let mut reader = Reader::open(disk, newest)?;
+    let mut records = Vec::new();
+    while reader.next(&mut records)?.is_some() {}
+    reader.finish()
+}
+
 /// The first records of all segments, in order.
 fn list(disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
     let names = disk.list().map_err(|source| JournalError::Io { doing: "read", file: disk.path(""), source })?;

@@ -18,6 +18,7 @@ fn no_folder_and_an_empty_one_are_empty_journals() {
         disk.make().unwrap();
     }
     assert!(matches!(read(&disk, 5), Err(JournalError::Short { newest: 0, wanted: 5, .. })));
+    assert_eq!(find_end(disk).unwrap().last_number, 0);
 }
 
 #[test]
@@ -37,6 +38,7 @@ fn records_and_hashes_come_back_over_segments_and_restarts() {
     }
     let (all, recovered) = read(&disk, 1).unwrap();
     assert_eq!(all, records(1..=next - 1));
+    assert_eq!(find_end(disk.clone()).unwrap().last_number, next - 1);
     assert_eq!((recovered.last_number, recovered.last_stamp), (next - 1, all.last().unwrap().stamp));
     assert_eq!((recovered.epoch, recovered.torn), (Some(EPOCH), None));
     let segments = disk.list().unwrap().iter().filter(|name| name.ends_with(".log")).count();

@@ -1,0 +1,157 @@
+//! What is known of the log without looking at its files: how long each segment is, and which has whose executions.
+//!
+//! Memory: 8 bytes a segment and 16 for each account that has executions in it; of the segment that grows, its [`Index`].
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::format::BlockHead;
+use super::index::{Index, Span, Summary};
+use crate::domain::AccountId;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The number of the oldest segment.
+    pub(super) oldest: u64,
+    /// The lengths of the segments from the oldest on: what may be read of each.
+    pub(super) lengths: VecDeque<u64>,
+    /// Of the last segment, if it is still written.
+    pub(super) growing: Option<Index>,
+    /// What there is of each account.
+    accounts: BTreeMap<AccountId, Account>,
+    /// The journal's record up to which all executions are in the log.
+    pub(super) held: u64,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    /// Segments that have any, with the first in each.
+    starts: Vec<(u64, u64)>,
+    /// The one after the last.
+    next_seq: u64,
+}
+
+/// Where to look for an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a segment.
+    Segment {
+        /// Its number.
+        number: u64,
+        /// Where a block is that has it or one before it; `None`: ask the segment's index file.
+        offset: Option<u64>,
+        /// How much of the segment may be read.
+        length: u64,
+    },
+    /// It was removed.
+    Gone {
+        /// The oldest that was not.
+        oldest_seq: u64,
+    },
+    /// It is not in the log yet.
+    Ahead,
+}
+
+impl State {
+    /// The number of the last segment; `None` if there is none.
+    pub(super) fn last(&self) -> Option<u64> {
+        (self.lengths.len() as u64).checked_sub(1).map(|more| self.oldest + more)
+    }
+
+    /// How much of a segment may be read; `None` if there is no such segment.
+    pub(super) fn length(&self, number: u64) -> Option<u64> {
+        let place = usize::try_from(number.checked_sub(self.oldest)?).ok()?;
+        self.lengths.get(place).copied()
+    }
+
+    /// Where to look for an execution.
+    pub(super) fn place(&self, account: AccountId, seq: u64) -> Place {
+        let known = self.accounts.get(&account).filter(|known| seq < known.next_seq);
+        let Some(Account { starts, .. }) = known else { return Place::Ahead };
+        let after = starts.partition_point(|(_, first_seq)| *first_seq <= seq);
+        let Some((number, _)) = after.checked_sub(1).and_then(|at| starts.get(at)).copied() else {
+            let oldest_seq = self.oldest_seq(account).unwrap_or(seq + 1);
+            return Place::Gone { oldest_seq };
+        };
+        let growing = self.growing.as_ref().filter(|_| self.last() == Some(number));
+        let offset = growing.and_then(|index| index.find(account, seq));
+        Place::Segment { number, offset, length: self.length(number).unwrap_or(0) }
+    }
+
+    /// The oldest execution of an account in the log.
+    pub(super) fn oldest_seq(&self, account: AccountId) -> Option<u64> {
+        let account = self.accounts.get(&account)?;
+        Some(account.starts.first().map_or(account.next_seq, |(_, first_seq)| *first_seq))
+    }
+
+    /// The execution of an account that comes next; `None` if the log has none of it yet.
+    pub(super) fn next_seq(&self, account: AccountId) -> Option<u64> {
+        self.accounts.get(&account).map(|account| account.next_seq)
+    }
+
+    /// The executions of every account that come next.
+    pub(super) fn next_seqs(&self) -> impl Iterator<Item = (AccountId, u64)> {
+        self.accounts.iter().map(|(account, known)| (*account, known.next_seq))
+    }
+
+    /// Learns of a closed segment, which follows on those known; the span that does not follow, if one does not.
+    pub(super) fn add(&mut self, summary: &Summary) -> Result<(), (Span, u64)> {
+        for span in &summary.spans {
+            self.extend(summary.number, *span)?;
+        }
+        if self.lengths.is_empty() {
+            self.oldest = summary.number;
+        }
+        self.lengths.push_back(summary.length);
+        self.held = summary.held;
+        Ok(())
+    }
+
+    /// Learns that a segment begins.
+    pub(super) fn begin(&mut self, number: u64, length: u64) {
+        if self.lengths.is_empty() {
+            self.oldest = number;
+        }
+        self.lengths.push_back(length);
+        self.growing = Some(Index::default());
+    }
+
+    /// Learns that the last segment has grown to `length` by these blocks, each with where it starts.
+    pub(super) fn grow(&mut self, blocks: &[(BlockHead, u64)], length: u64, held: u64) {
+        let Some(number) = self.last() else { return };
+        for (head, offset) in blocks {
+            let span = Span { account: head.account, first_seq: head.first_seq, next_seq: head.next_seq() };
+            self.extend(number, span).expect("the writer appends what comes next");
+            if let Some(index) = &mut self.growing {
+                index.add(head, *offset);
+            }
+        }
+        if let Some(last) = self.lengths.back_mut() {
+            *last = length;
+        }
+        self.held = held;
+    }
+
+    /// What the index of the last segment, which grows no more, must say: all that is in it, and where the other accounts are.
+    pub(super) fn summary(&self, log: u64) -> Option<Summary> {
+        let (number, index) = (self.last()?, self.growing.as_ref()?);
+        let mut spans: BTreeMap<AccountId, Span> = BTreeMap::new();
+        for (account, next_seq) in self.next_seqs() {
+            spans.insert(account, Span { account, first_seq: next_seq, next_seq });
+        }
+        spans.extend(index.spans().map(|span| (span.account, span)));
+        Some(Summary { number, log, length: self.length(number)?, held: self.held, spans: spans.into_values().collect() })
+    }
+
+    fn extend(&mut self, number: u64, span: Span) -> Result<(), (Span, u64)> {
+        let account = self.accounts.entry(span.account).or_insert(Account { starts: Vec::new(), next_seq: span.first_seq });
+        if account.next_seq != span.first_seq {
+            return Err((span, account.next_seq));
+        }
+        if span.next_seq > span.first_seq && account.starts.last().is_none_or(|(last, _)| *last < number) {
+            account.starts.push((number, span.first_seq));
+        }
+        account.next_seq = span.next_seq;
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! Pieces into segments: what the log's thread does, as plain calls.
+//!
+//! All that is appended together is one write: the pieces of an account as few blocks, account after account, and a mark.
+//! Readers learn of it when it is written, and never see a part of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use crc32c::crc32c;
+
+use super::format::{BLOCK_BYTES, BlockHead, Head, Header, index_name, segment_name};
+use super::{Archive, ArchiveError, Piece};
+use crate::disk::{DiskFile, write_all};
+use crate::stream::frame::frame_lengths;
+
+/// A file in the making.
+pub(super) const SPARE: &str = "next.tmp";
+/// How much memory for a write is kept from one to the next.
+const BUFFER_BYTES: usize = 8 * 1024 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Writer {
+    archive: Arc<Archive>,
+    /// The segment that grows; none until there is something to write.
+    segment: Option<Segment>,
+    /// What is about to be written.
+    buffer: Vec<u8>,
+    /// The blocks in it, and where in the segment they will be.
+    blocks: Vec<(BlockHead, u64)>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    file: Box<dyn DiskFile>,
+    length: u64,
+}
+
+impl Writer {
+    pub(super) fn new(archive: Arc<Archive>) -> Self {
+        Self { archive, segment: None, buffer: Vec::new(), blocks: Vec::new() }
+    }
+
+    /// Appends pieces, with which all executions up to the journal's record `number` are in the log.
+    pub(super) fn append(&mut self, mut pieces: Vec<Piece>, number: u64) -> Result<(), ArchiveError> {
+        // One account's pieces stay in their order.
+        pieces.sort_by_key(|piece| piece.account);
+        let bytes: usize = pieces.iter().map(|piece| piece.frames.len()).sum();
+        let mut segment = self.segment_for(bytes as u64)?;
+        self.buffer.clear();
+        self.blocks.clear();
+        let mut of_account = Vec::new();
+        for run in pieces.chunk_by(|one, other| one.account == other.account) {
+            of_account.clear();
+            of_account.extend(run.iter().flat_map(parts));
+            let mut rest = of_account.as_slice();
+            while !rest.is_empty() {
+                rest = self.block(rest, segment.length);
+            }
+        }
+        Head::Mark(number).encode(&mut self.buffer);
+        let written = write_all(segment.file.as_mut(), &self.buffer, segment.length);
+        written.map_err(|source| self.archive.failed("write", &segment_name(segment.number), source))?;
+        segment.length += self.buffer.len() as u64;
+        self.archive.grown(&self.blocks, segment.length, number);
+        self.segment = Some(segment);
+        self.buffer.shrink_to(BUFFER_BYTES);
+        Ok(())
+    }
+
+    /// Makes all that was appended durable.
+    pub(super) fn sync(&mut self) -> Result<(), ArchiveError> {
+        if let Some(segment) = &mut self.segment {
+            let synced = segment.file.sync_data();
+            synced.map_err(|source| self.archive.failed("sync", &segment_name(segment.number), source))?;
+        }
+        self.archive.synced();
+        Ok(())
+    }
+
+    /// Ends the segment that grows: makes it durable, and writes its index.
+    pub(super) fn close(&mut self) -> Result<(), ArchiveError> {
+        self.sync()?;
+        if let Some(segment) = self.segment.take() {
+            self.archive.write_index(segment.number)?;
+        }
+        Ok(())
+    }
+
+    /// The segment that so many bytes go to.
+    fn segment_for(&mut self, bytes: u64) -> Result<Segment, ArchiveError> {
+        let full = |segment: &Segment| segment.length + bytes > self.archive.segment_bytes;
+        if self.segment.as_ref().is_some_and(|segment| full(segment) && segment.length > Header::SIZE as u64) {
+            self.close()?;
+        }
+        match self.segment.take() {
+            Some(segment) => Ok(segment),
+            None => self.begin(),
+        }
+    }
+
+    fn begin(&self) -> Result<Segment, ArchiveError> {
+        let (number, held) = self.archive.next_segment();
+        let Archive { disk, epoch, log, .. } = &*self.archive;
+        let (name, header) = (segment_name(number), Header { epoch: *epoch, log: *log, number, held }.encode());
+        let begin = || {
+            let mut file = disk.create(&name)?;
+            write_all(file.as_mut(), &header, 0)?;
+            disk.sync_dir()?;
+            Ok(file)
+        };
+        let file = begin().map_err(|source| self.archive.failed("begin", &name, source))?;
+        self.archive.begun(number, header.len() as u64);
+        Ok(Segment { number, file, length: header.len() as u64 })
+    }
+
+    /// Encodes a block of as many parts as fit, at least one; the parts that are left.
+    fn block<'a>(&mut self, parts: &'a [Piece], segment_length: u64) -> &'a [Piece] {
+        let mut length = 0;
+        let fitting = parts.iter().take_while(|part| {
+            length += part.frames.len();
+            length <= BLOCK_BYTES
+        });
+        let (taken, rest) = parts.split_at(fitting.count().max(1).min(parts.len()));
+        let Some(first) = taken.first() else { return rest };
+        let crc = taken.iter().fold(crc32c(&[]), |crc, part| crc32c::crc32c_append(crc, &part.frames));
+        let head = BlockHead {
+            account: first.account,
+            first_seq: first.first_seq,
+            count: taken.iter().map(|part| part.count).sum(),
+            length: taken.iter().map(|part| part.frames.len() as u32).sum(),
+            crc,
+        };
+        self.blocks.push((head, segment_length + self.buffer.len() as u64));
+        Head::Block(head).encode(&mut self.buffer);
+        taken.iter().for_each(|part| self.buffer.extend_from_slice(&part.frames));
+        rest
+    }
+}
+
+/// A piece in parts none of which is longer than a block should be; a longer frame is a part of its own.
+fn parts(piece: &Piece) -> Vec<Piece> {
+    if piece.frames.len() <= BLOCK_BYTES {
+        return vec![piece.clone()];
+    }
+    let mut parts = Vec::new();
+    let (mut first_seq, mut start, mut end, mut count) = (piece.first_seq, 0, 0, 0);
+    let mut part = |first_seq: &mut u64, start: &mut usize, end: usize, count: &mut u32| {
+        let frames: Bytes = piece.frames.slice(*start..end);
+        parts.push(Piece { account: piece.account, first_seq: *first_seq, count: *count, frames });
+        (*first_seq, *start, *count) = (*first_seq + u64::from(*count), end, 0);
+    };
+    for length in frame_lengths(&piece.frames) {
+        if count > 0 && end + length - start > BLOCK_BYTES {
+            part(&mut first_seq, &mut start, end, &mut count);
+        }
+        end += length;
+        count += 1;
+    }
+    if count > 0 {
+        part(&mut first_seq, &mut start, end, &mut count);
+    }
+    parts
+}
+
+impl Archive {
+    /// Writes the index of the last segment, which grows no more.
+    pub(super) fn write_index(&self, number: u64) -> Result<(), ArchiveError> {
+        let bytes = {
+            let state = self.read_state();
+            let Some((summary, index)) = state.summary(self.log).zip(state.growing.as_ref()) else { return Ok(()) };
+            index.encode(&summary)
+        };
+        let name = index_name(number);
+        let write = || {
+            let mut file = self.disk.create(SPARE)?;
+            write_all(file.as_mut(), &bytes, 0)?;
+            self.disk.rename(SPARE, &name)
+        };
+        write().map_err(|source| self.failed("write", &name, source))?;
+        self.write_state().growing = None;
+        Ok(())
+    }
+}
