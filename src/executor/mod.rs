@@ -24,7 +24,6 @@ pub use replica::{Public, Replica, ReplicaError, shown};
 
 use crate::domain::{
     AccountId, Command, Events, ExecutionType, InstrumentId, Nanos, OrderId, Outcome, Place, Priority, Replace, Report,
-    TradeReport,
 };
 use crate::engine::Engine;
 use crate::journal::{Journal, Record};

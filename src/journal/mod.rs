@@ -52,7 +52,7 @@ pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings};
 pub use memory::Memory;
 pub use reader::{Frame, Reader, Recovered, Torn, find_end};
-pub use retire::retire;
+pub use retire::{retire, segments};
 pub use snapshots::{Snapshot, Snapshots};
 pub use writer::{Ended, File, Health, Started, WAITING_MAX, start};
 

@@ -36,3 +36,13 @@ pub fn retire(disk: &dyn Disk, unneeded: u64, bytes: u64) -> Result<usize, Journ
     }
     Ok(removed)
 }
+
+/// How many segments a journal has.
+///
+/// # Errors
+///
+/// [`JournalError::Io`] if the folder cannot be read.
+pub fn segments(disk: &dyn Disk) -> Result<usize, JournalError> {
+    let names = disk.list().map_err(|source| JournalError::Io { doing: "read", file: disk.path(""), source })?;
+    Ok(names.iter().filter(|name| segment_first(name).is_some()).count())
+}
