@@ -10,7 +10,7 @@ use openoutcry::{
     config::{Config, ConfigError},
     demo,
     domain::AccountName,
-    health, key, tail, telemetry,
+    health, inspect, key, tail, telemetry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

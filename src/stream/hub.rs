@@ -8,7 +8,11 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Block, Executions, Log, archive::Archive, encode};
+use super::{
+    Block, Executions, Log,
+    archive::{Archive, ArchiveError},
+    encode,
+};
 use crate::domain::{AccountId, InstrumentId, Symbol};
 
 /// How many frames of each public log are kept: a reader that falls further behind starts anew.
@@ -77,16 +81,27 @@ impl Hub {
         self.books.resize_with(instruments, || Arc::new(Log::new(1, PUBLIC_FRAMES_KEPT)));
     }
 
-    /// Makes the logs of a venue that goes on, given the last sequence of each: of accounts' executions, of instruments' trades, of
-    /// changes of their books. What was before is where it is kept besides, if anywhere.
-    pub fn resume(&mut self, executions: &[u64], trades: &[u64], books: &[u64]) {
-        let ring = self.ring;
-        let of_account = (0..).map(AccountId).zip(executions);
-        let of_account = of_account.map(|(id, last)| Executions::new(id, last + 1, ring, self.archive.clone()));
-        self.executions = of_account.collect();
-        let public = |last: &u64| Arc::new(Log::new(last + 1, PUBLIC_FRAMES_KEPT));
-        self.trades = trades.iter().map(public).collect();
-        self.books = books.iter().map(public).collect();
+    /// Lets the executions of an account that is defined go on with `next_seq`, as after a start from a snapshot: those
+    /// before are on disk.
+    ///
+    /// # Errors
+    ///
+    /// If the log on disk has some of them, but not the last.
+    pub fn resume(&mut self, account: AccountId, next_seq: u64) -> Result<(), ArchiveError> {
+        if let Some(archive) = &self.archive {
+            archive.expect(account, next_seq)?;
+        }
+        if let Some(executions) = self.executions.get_mut(account.0 as usize) {
+            *executions = Executions::new(account, next_seq, self.ring, self.archive.clone());
+        }
+        Ok(())
+    }
+
+    /// Makes the public logs of instruments that were traded before, given the last sequence of each one's trades and of its book's
+    /// changes. What was before is not kept.
+    pub fn resume_public(&mut self, last: impl Iterator<Item = (u64, u64)>) {
+        let log = |last: u64| Arc::new(Log::new(last + 1, PUBLIC_FRAMES_KEPT));
+        (self.trades, self.books) = last.map(|(trades, books)| (log(trades), log(books))).unzip();
     }
 
     /// The executions of an account.

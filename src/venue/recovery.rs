@@ -55,13 +55,14 @@ impl Shown {
     }
 
     /// Shows what a replica has come to, at once.
-    fn resume(&mut self, replica: &Replica) {
+    fn resume(&mut self, replica: &Replica) -> anyhow::Result<()> {
         let engine = replica.engine();
         let public = replica.public();
-        let executions: Vec<u64> = engine.accounts().map(|account| account.last_seq.0).collect();
-        let trades: Vec<u64> = public.iter().map(|public| public.trades).collect();
-        let books: Vec<u64> = public.iter().map(|public| public.books).collect();
-        self.hub.resume(&executions, &trades, &books);
+        self.hub.resume_public(public.iter().map(|public| (public.trades, public.books)));
+        self.hub.define(engine.accounts().count(), public.len());
+        for account in engine.accounts() {
+            self.hub.resume(account.id, account.last_seq.0 + 1)?;
+        }
         self.read.define(engine.instruments(), engine.accounts().map(|account| account.name).collect());
         let mut known = Changes::default();
         for (instrument, public) in (0..).map(InstrumentId).zip(public) {
@@ -85,6 +86,7 @@ impl Shown {
             .open_orders()
             .filter_map(|order| -> Option<Order> { Some(shown(&order, engine.instrument(order.instrument?)?)) });
         self.read.restore(open, known, engine.last_order());
+        Ok(())
     }
 }
 
@@ -269,7 +271,7 @@ pub(super) fn recover(
     let mut shown = Shown { read: ReadModel::default(), hub, admission: admission.clone() };
     shown.hub.keep(executions.archive.clone());
     if replica.number() > 0 {
-        shown.resume(&replica);
+        shown.resume(&replica)?;
     }
     let mut executor = make(replica, admission);
     while let Some(frame) = next {

@@ -73,7 +73,7 @@ use crate::disk::Disk;
 use crate::domain::AccountId;
 use error::Fault;
 use format::{BlockHead, Head, Header, index_name, segment_name};
-use queue::{Piece, Queue};
+use queue::{Hole, Piece, Queue};
 use scan::Scan;
 use state::{Place, State};
 
@@ -193,6 +193,21 @@ impl Archive {
     /// much waits to be written; once writing has failed, does nothing.
     pub fn append(&self, number: u64, blocks: &[(AccountId, Block)]) {
         self.queue.append(number, blocks);
+    }
+
+    /// Checks that what is appended next of an account, from `next_seq` on or before, will follow on what is kept. An
+    /// account of which nothing is kept may begin anywhere: what is before is then gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Hole`] if not.
+    pub fn expect(&self, account: AccountId, next_seq: u64) -> Result<(), ArchiveError> {
+        match self.read_state().next_seq(account) {
+            Some(due) if due < next_seq => {
+                Err(thread::hole_error(self, Hole { account, last_seq: due - 1, found: next_seq }))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks that all that was appended follows on what is kept.
