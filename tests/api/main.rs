@@ -12,6 +12,7 @@ mod orders;
 mod process;
 mod recovery;
 mod shapes;
+mod snapshots;
 mod socket;
 mod sockets;
 mod stream;
