@@ -118,7 +118,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::disk::simulated::SimulatedDisk;
+    use crate::disk::{Disk, Folder, simulated::SimulatedDisk};
     use crate::stream::{BlockBuilder, Hub, archive::Settings, frames};
 
     const ACCOUNT: AccountId = AccountId(1);
@@ -198,6 +198,58 @@ mod tests {
         again.publish(53, vec![(ACCOUNT, block(205..213))], Vec::new(), Vec::new());
         let (found, from_disk) = read_all(executions, 1).await;
         assert!(found == (1..=212).collect::<Vec<_>>() && from_disk > 0);
+    }
+
+    /// Follows an account's executions to the end, in runs of about `bytes_max`.
+    async fn follow(executions: Executions, bytes_max: usize, last_seq: u64) {
+        let (mut seq, mut news) = (1, executions.watch());
+        while seq <= last_seq {
+            let mut runs = VecDeque::new();
+            let Read::Frames { next_seq } = executions.read(seq, bytes_max, &mut runs).await.unwrap() else {
+                panic!("{seq} is gone");
+            };
+            for frame in runs.iter().flat_map(frames) {
+                assert_eq!(frame, seq.to_string().as_bytes());
+                seq += 1;
+            }
+            assert_eq!(seq, next_seq);
+            if runs.is_empty() {
+                news.changed().await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_reader_falls_between_ring_and_disk_while_both_move() {
+        const BATCHES: u64 = 3_000;
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(Folder::new(folder.path().join("executions")));
+        let settings = Settings { segment_bytes: 20_000, patience: Duration::from_micros(200), ..Settings::new(7, 0) };
+        let kept = Archive::open(disk, &settings).unwrap();
+        let (closing, ended) = kept.start(()).unwrap();
+        let hub = Arc::new(hub(3, Some(&kept)));
+        let readers: Vec<_> = [(0, 1), (0, 300), (0, 5_000), (1, 40), (1, 100_000)]
+            .map(|(account, bytes_max)| {
+                let executions = hub.executions(AccountId(account)).unwrap().clone();
+                tokio::spawn(follow(executions, bytes_max, if account == 0 { BATCHES * 3 } else { BATCHES / 2 }))
+            })
+            .into();
+        let publishing = tokio::task::spawn_blocking(move || {
+            for number in 1..=BATCHES {
+                let mut blocks = vec![(AccountId(0), block(number * 3 - 2..number * 3 + 1))];
+                if number % 2 == 0 {
+                    blocks.push((AccountId(1), block(number / 2..number / 2 + 1)));
+                }
+                hub.publish(number, blocks, Vec::new(), Vec::new());
+            }
+        });
+        publishing.await.unwrap();
+        for reader in readers {
+            reader.await.unwrap();
+        }
+        drop(closing);
+        ended.wait().await.unwrap();
+        assert_eq!((kept.held_number(), kept.last_seq(AccountId(0))), (BATCHES, BATCHES * 3));
     }
 
     #[tokio::test]
