@@ -11,7 +11,8 @@ use super::value;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamConfig {
-    /// Executions kept in memory for a resume, 1 to 16,777,216. Default 131072.
+    /// Executions of an account kept in memory, 1 to 16,777,216; older ones are read from disk, where there is a journal.
+    /// Default 131072.
     pub ring: usize,
     /// Executions that a live connection may fall behind before it is closed, 1 to 16,777,216. Default 100000.
     pub lag_limit: usize,

@@ -8,7 +8,11 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Block, Executions, Log, archive::Archive, encode};
+use super::{
+    Block, Executions, Log,
+    archive::{Archive, ArchiveError},
+    encode,
+};
 use crate::domain::{AccountId, InstrumentId, Symbol};
 
 /// How many frames of each public log are kept: a reader that falls further behind starts anew.
@@ -71,10 +75,26 @@ impl Hub {
     pub fn define(&mut self, accounts: usize, instruments: usize) {
         let ring = self.ring;
         for account in (0..).map(AccountId).take(accounts).skip(self.executions.len()) {
-            self.executions.push(Executions::new(account, ring, self.archive.clone()));
+            self.executions.push(Executions::new(account, 1, ring, self.archive.clone()));
         }
         self.trades.resize_with(instruments, || Arc::new(Log::new(1, PUBLIC_FRAMES_KEPT)));
         self.books.resize_with(instruments, || Arc::new(Log::new(1, PUBLIC_FRAMES_KEPT)));
+    }
+
+    /// Lets the executions of an account that is defined go on with `next_seq`, as after a start from a snapshot: those
+    /// before are on disk.
+    ///
+    /// # Errors
+    ///
+    /// If the log on disk has some of them, but not the last.
+    pub fn resume(&mut self, account: AccountId, next_seq: u64) -> Result<(), ArchiveError> {
+        if let Some(archive) = &self.archive {
+            archive.expect(account, next_seq)?;
+        }
+        if let Some(executions) = self.executions.get_mut(account.0 as usize) {
+            *executions = Executions::new(account, next_seq, self.ring, self.archive.clone());
+        }
+        Ok(())
     }
 
     /// The executions of an account.

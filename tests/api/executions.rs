@@ -158,6 +158,19 @@ async fn old_executions_are_the_same_bytes_by_every_way_out_across_a_kill_and_a_
 }
 
 #[tokio::test]
+async fn a_log_that_cannot_be_written_ends_the_process_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().display();
+    let mut venue = Venue::spawn(&format!("[journal]\nmode = \"os\"\n[server]\ndata_dir = \"{data_dir}\"\n")).await;
+    // Where an index is made when the log is closed, there is a folder.
+    std::fs::create_dir(folder.path().join("executions/next.tmp")).unwrap();
+    venue.placed(&market("buy", "0.1")).await;
+    venue.shut_down();
+    let error = format!("{:#}", venue.ended().await.unwrap_err());
+    assert!(error.starts_with("the task `executions` failed: cannot write "), "{error}");
+}
+
+#[tokio::test]
 async fn a_log_that_belongs_to_another_journal_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().display();

@@ -22,7 +22,9 @@ struct Sent {
 }
 
 async fn server(data_dir: &str) -> Server {
-    Server::spawn(&[("OPENOUTCRY_JOURNAL__MODE", "fsync"), ("OPENOUTCRY_DATA_DIR", data_dir)]).await
+    // Most of what is resumed is read from disk.
+    let ring = ("OPENOUTCRY_STREAM__RING", "50");
+    Server::spawn(&[("OPENOUTCRY_JOURNAL__MODE", "fsync"), ("OPENOUTCRY_DATA_DIR", data_dir), ring]).await
 }
 
 /// Sends what was never answered again, then new orders, until the venue is gone.

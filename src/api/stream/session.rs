@@ -257,6 +257,10 @@ impl Session {
                     Ok(()) => progress = Instant::now(),
                     Err(_) => return End::Gone,
                 },
+                older = self.subscriptions.read(), if reading => match older {
+                    Ok(runs) => runs.into_iter().for_each(|run| self.outbox.push(run)),
+                    Err(lost) => return lost.into(),
+                },
                 Some(answer) = self.answering.next(), if !self.answering.is_empty() => self.answer(answer),
                 message = self.inbound.next(), if read_on => {
                     if let Err(end) = self.receive_all(message).await {
@@ -265,10 +269,6 @@ impl Session {
                 }
                 () = news(&mut self.news) => if let Err(lost) = self.subscriptions.check_lag() {
                     return lost.into();
-                },
-                older = self.subscriptions.read(), if reading => match older {
-                    Ok(runs) => runs.into_iter().for_each(|run| self.outbox.push(run)),
-                    Err(lost) => return lost.into(),
                 },
                 changed = public.changed(), if self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {

@@ -24,14 +24,15 @@
 //! **When it lags.** Frames wait in a queue, in memory that they share with the ring. A little waits 100 ms for more, so
 //! that one write has much. When 32 MiB wait, appending blocks: the venue is then as fast as its disk.
 //!
-//! **Limits.** Segments of 64 MiB; blocks of 64 KiB, so that a reader has no more in memory than a piece of 128 KiB; eight
-//! such reads at a time. Memory: 16 bytes for each account and segment, and the index of the segment that grows: at most
-//! 16 bytes for each 64 KiB or block of each account.
+//! **Limits.** Segments of 64 MiB; blocks of 64 KiB; a read has 128 KiB of a file in memory, eight reads at a time, and what
+//! it gives is no longer than was asked for. Memory: 16 bytes for each account and segment, and the index of the segment
+//! that grows: at most 16 bytes for each 64 KiB or block of each account.
 //!
 //! Costs: an execution is copied once, into a write of about a megabyte. A read looks into an index (O(log n) reads of 20
 //! bytes) and then at 64 KiB that may be others'.
 //!
-//! Deliberately absent: compression (readers would each have to undo it), removing of old segments, public channels.
+//! Deliberately absent: compression (LZ4 makes blocks 7 times shorter, at 0.3 µs an execution where writing takes half of
+//! that, and every reader would have to undo it), removing of old segments, public channels.
 
 mod error;
 mod format;
@@ -73,7 +74,7 @@ use crate::disk::Disk;
 use crate::domain::AccountId;
 use error::Fault;
 use format::{BlockHead, Head, Header, index_name, segment_name};
-use queue::{Piece, Queue};
+use queue::{Hole, Piece, Queue};
 use scan::Scan;
 use state::{Place, State};
 
@@ -193,6 +194,21 @@ impl Archive {
     /// much waits to be written; once writing has failed, does nothing.
     pub fn append(&self, number: u64, blocks: &[(AccountId, Block)]) {
         self.queue.append(number, blocks);
+    }
+
+    /// Checks that what is appended next of an account, from `next_seq` on or before, will follow on what is kept. An
+    /// account of which nothing is kept may begin anywhere: what is before is then gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Hole`] if not.
+    pub fn expect(&self, account: AccountId, next_seq: u64) -> Result<(), ArchiveError> {
+        match self.read_state().next_seq(account) {
+            Some(due) if due < next_seq => {
+                Err(thread::hole_error(self, Hole { account, last_seq: due - 1, found: next_seq }))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Checks that all that was appended follows on what is kept.
@@ -358,7 +374,8 @@ impl Wanted {
     }
 }
 
-/// Of a block's frames, those after the first `skipped` that fit into `bytes_max`, at least one if `first`; how many.
+/// Of a block's frames, those after the first `skipped` that fit into `bytes_max`, at least one if `first`; how many. In
+/// memory of their own, so that a slow reader does not hold what was read around them.
 fn part(frames: &Bytes, skipped: u64, bytes_max: usize, first: bool) -> (Bytes, u64) {
     let mut lengths = frame_lengths(frames);
     let start: usize = lengths.by_ref().take(usize::try_from(skipped).unwrap_or(usize::MAX)).sum();
@@ -370,5 +387,5 @@ fn part(frames: &Bytes, skipped: u64, bytes_max: usize, first: bool) -> (Bytes, 
         end += length;
         count += 1;
     }
-    (frames.slice(start..end), count)
+    (Bytes::copy_from_slice(frames.get(start..end).unwrap_or_default()), count)
 }

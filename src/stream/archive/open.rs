@@ -9,10 +9,11 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::error::{Damage, Fault};
-use super::format::{FORMAT, Head, Header, index_name, segment_name, segment_number};
+use super::format::{BlockHead, FORMAT, Head, Header, index_name, segment_name, segment_number};
 use super::index::{Index, Summary};
 use super::scan::Scan;
 use super::state::State;
+use super::writer::SPARE;
 use super::{ArchiveError, Settings};
 use crate::disk::{Disk, DiskFile, write_all};
 
@@ -149,17 +150,9 @@ impl Opening<'_> {
             let cut = Cut { file: self.disk.path(&name), offset: scanned.end, bytes: length - scanned.end };
             self.found.cut = Some(cut);
         }
-        let index = scanned.index;
-        let mut spans: Vec<_> = index.spans().collect();
-        let unmoved =
-            self.found.state.next_seqs().filter(|(account, _)| !spans.iter().any(|span| span.account == *account));
-        let unmoved: Vec<_> = unmoved.collect();
-        spans.extend(unmoved.into_iter().map(|(account, seq)| super::index::Span {
-            account,
-            first_seq: seq,
-            next_seq: seq,
-        }));
-        let summary = Summary { number: header.number, log: header.log, length: scanned.end, held: scanned.held, spans };
+        let Scanned { end: length, held, index, .. } = scanned;
+        let spans = self.found.state.spans_with(&index);
+        let summary = Summary { number: header.number, log: header.log, length, held, spans };
         self.settle(&name, &index.encode(&summary), &summary)?;
         Ok(summary)
     }
@@ -171,9 +164,9 @@ impl Opening<'_> {
             file.truncate(summary.length)?;
             file.sync_data()?;
             let name = index_name(summary.number);
-            let mut file = self.disk.create(super::writer::SPARE)?;
+            let mut file = self.disk.create(SPARE)?;
             write_all(file.as_mut(), index, 0)?;
-            self.disk.rename(super::writer::SPARE, &name)?;
+            self.disk.rename(SPARE, &name)?;
             self.disk.sync_dir()
         };
         settle().map_err(|source| self.io("cut", name, source))
@@ -234,7 +227,7 @@ struct Scanned {
     /// The blocks before it.
     index: Index,
     /// The blocks after it.
-    unmarked: Vec<(super::format::BlockHead, u64)>,
+    unmarked: Vec<(BlockHead, u64)>,
 }
 
 enum Step {

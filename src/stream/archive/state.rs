@@ -132,15 +132,21 @@ impl State {
         self.held = held;
     }
 
-    /// What the index of the last segment, which grows no more, must say: all that is in it, and where the other accounts are.
+    /// What the index of the last segment must say once it grows no more.
     pub(super) fn summary(&self, log: u64) -> Option<Summary> {
         let (number, index) = (self.last()?, self.growing.as_ref()?);
+        let spans = self.spans_with(index);
+        Some(Summary { number, log, length: self.length(number)?, held: self.held, spans })
+    }
+
+    /// What is in a segment, and where the accounts are that have nothing in it.
+    pub(super) fn spans_with(&self, index: &Index) -> Vec<Span> {
         let mut spans: BTreeMap<AccountId, Span> = BTreeMap::new();
         for (account, next_seq) in self.next_seqs() {
             spans.insert(account, Span { account, first_seq: next_seq, next_seq });
         }
         spans.extend(index.spans().map(|span| (span.account, span)));
-        Some(Summary { number, log, length: self.length(number)?, held: self.held, spans: spans.into_values().collect() })
+        spans.into_values().collect()
     }
 
     fn extend(&mut self, number: u64, span: Span) -> Result<(), (Span, u64)> {

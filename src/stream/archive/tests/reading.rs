@@ -157,6 +157,9 @@ fn an_account_may_begin_anywhere_and_what_is_before_is_said_to_be_gone() {
     let mut log = Written::open(&disk, &settings(0, SEGMENT_BYTES)).unwrap();
     log.append(10, &[block(0, 100, 10)]).unwrap();
     assert_eq!(log.archive.oldest_seq(AccountId(0)), Some(100));
+    for (account, next_seq, follows) in [(0, 1, true), (0, 110, true), (0, 111, false), (1, 500, true)] {
+        assert_eq!(log.archive.expect(AccountId(account), next_seq).is_ok(), follows, "{account} {next_seq}");
+    }
     let read = log.archive.read(AccountId(0), 99, 100, &mut VecDeque::new()).unwrap();
     assert_eq!(read, Read::Gone { oldest_seq: 100 });
     assert_eq!(read_all(&log.archive, 0, 105, 100).unwrap(), expected(0, 105..110));
