@@ -259,10 +259,11 @@ impl Instrument {
     pub fn average_price(&self, notional: i128, quantity: Quantity) -> Option<AveragePrice> {
         let unit = self.spec.tick_size.mantissa().checked_mul(10_000)?;
         // Most averages are a price that was traded at, or small enough for a division in one step.
-        let units = match (u64::try_from(notional), quantity.lots().unsigned_abs()) {
-            (_, 0) => return None,
-            (Ok(notional), lots) if notional % lots == 0 => i128::from(notional / lots).checked_mul(i128::from(unit))?,
-            (_, lots) => rounded_half_even(notional, i128::from(lots), i128::from(unit))?,
+        let lots = quantity.lots().unsigned_abs();
+        let whole = u64::try_from(notional).ok().filter(|notional| notional.checked_rem(lots) == Some(0));
+        let units = match whole.and_then(|notional| notional.checked_div(lots)) {
+            Some(price) => i128::from(price).checked_mul(i128::from(unit))?,
+            None => rounded_half_even(notional, i128::from(lots), i128::from(unit))?,
         };
         Some(AveragePrice { units, scale: self.spec.tick_size.scale().saturating_add(4) })
     }
