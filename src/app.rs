@@ -13,6 +13,7 @@ pub(crate) mod tasks;
 use std::{
     future::Future,
     net::SocketAddr,
+    num::NonZeroU32,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -21,8 +22,8 @@ use anyhow::{Context, anyhow};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::api::{self, Access, Keyring, Shared, State, StreamLimits};
-use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT};
+use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Shared, State, StreamLimits};
+use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, RateLimitConfig};
 use crate::read::ReadModel;
 use crate::telemetry::Metrics;
 use crate::venue::{Running, Venue, system_clock};
@@ -31,6 +32,39 @@ use tasks::Tasks;
 
 /// How long open requests may take to be answered after a task has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How much one client may ask, as configured; `None`: as much as it can.
+fn rates(config: &RateLimitConfig) -> Option<Rates> {
+    let per_second = NonZeroU32::new(config.per_second)?;
+    let burst = NonZeroU32::new(config.burst).unwrap_or(per_second);
+    let max_wait = match config.over_limit {
+        OverLimit::Reject => Duration::ZERO,
+        OverLimit::Queue => config.max_wait,
+    };
+    Some(Rates::new(RateSettings { per_second, burst, max_wait }))
+}
+
+/// What one client may take up, as configured.
+fn limits(config: &LimitsConfig) -> Limits {
+    Limits {
+        connections: config.connections,
+        connections_per_address: config.connections_per_address,
+        sockets_per_account: config.sockets_per_account,
+        head_bytes: config.head_bytes,
+        headers: config.headers,
+        head_timeout: config.head_timeout,
+        url_bytes: config.url_bytes,
+        body_bytes: config.body_bytes,
+        batch_body_bytes: config.batch_body_bytes,
+        body_timeout: config.body_timeout,
+        json_depth: config.json_depth,
+        write_timeout: config.write_timeout,
+        message_bytes: config.message_bytes,
+        in_flight: config.in_flight,
+        subscriptions: config.subscriptions,
+        idle_timeout: config.idle_timeout,
+    }
+}
 
 /// Who may ask, as configured.
 fn access(config: &Config, read: &ReadModel) -> anyhow::Result<Access> {
@@ -81,6 +115,7 @@ impl App {
             intake: venue.intake.clone(),
             access: access(config, &venue.read)?,
             origins: config.auth.origins.clone(),
+            rates: rates(&config.rate_limit),
             admission: venue.admission,
             read: venue.read,
             hub: venue.hub,
@@ -90,6 +125,7 @@ impl App {
             journal_failed: venue.journal_failed,
             epoch: venue.epoch,
             request_timeout: config.server.request_timeout,
+            limits: limits(&config.limits),
             stream: StreamLimits { lag_limit: config.stream.lag_limit as u64, stall_timeout: config.stream.stall_timeout },
             draining: AtomicBool::new(false),
             sockets: TaskTracker::new(),
@@ -122,8 +158,11 @@ impl App {
         });
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
+        if state.rates.is_some() {
+            tasks.spawn("rate limits", api::forget_idle(state.clone(), stop.clone()));
+        }
         let router = api::router(state.clone());
-        tasks.spawn("server", api::serve(listener, router, connections.clone(), stop.clone()));
+        tasks.spawn("server", api::serve(listener, router, state.clone(), connections.clone(), stop.clone()));
         tracing::info!(%addr, "listening");
 
         tokio::select! {

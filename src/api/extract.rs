@@ -1,7 +1,7 @@
 //! What handlers are given: bodies, queries and path parameters, each with a problem for an answer where they are not
 //! what they should be.
 
-use std::time::Duration;
+use std::{marker::PhantomData, time::Duration};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::QueryRejection},
@@ -11,21 +11,43 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
-use super::{Problem, State};
+use super::{Limits, Problem, State};
 use crate::domain::{Instrument, OrderId, Symbol};
 
-/// The largest body that is read.
-pub(super) const BODY_MAX: usize = 64 * 1024;
-/// The largest body of a batch.
-pub(super) const BATCH_BODY_MAX: usize = 1024 * 1024;
 /// So much of a body that is too large is read and dropped, so that the client gets to read the answer.
 const BODY_DRAINED_MAX: usize = 4 * 1024 * 1024;
 
-/// A JSON body of at most `MAX` bytes, not yet parsed: requests borrow from it.
-#[derive(Debug)]
-pub(super) struct JsonBody<const MAX: usize = BODY_MAX>(Bytes);
+/// How large a body may be.
+pub(super) trait Size {
+    /// The name of the limit, and the limit, in bytes.
+    fn max(limits: &Limits) -> (&'static str, usize);
+}
 
-impl<const MAX: usize> JsonBody<MAX> {
+/// One request.
+#[derive(Debug)]
+pub(super) struct Single;
+
+impl Size for Single {
+    fn max(limits: &Limits) -> (&'static str, usize) {
+        ("body_bytes", limits.body_bytes)
+    }
+}
+
+/// Many.
+#[derive(Debug)]
+pub(super) struct Batch;
+
+impl Size for Batch {
+    fn max(limits: &Limits) -> (&'static str, usize) {
+        ("batch_body_bytes", limits.batch_body_bytes)
+    }
+}
+
+/// A JSON body, not yet parsed: requests borrow from it.
+#[derive(Debug)]
+pub(super) struct JsonBody<S: Size = Single>(Bytes, PhantomData<S>);
+
+impl<S: Size> JsonBody<S> {
     /// Parses the body, an object.
     ///
     /// # Errors
@@ -61,7 +83,7 @@ fn parse_any<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem
     })
 }
 
-impl<const MAX: usize> FromRequest<State> for JsonBody<MAX> {
+impl<S: Size> FromRequest<State> for JsonBody<S> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
@@ -69,9 +91,57 @@ impl<const MAX: usize> FromRequest<State> for JsonBody<MAX> {
             let detail = "The body must be JSON, and Content-Type must say so: application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        let body = tokio::time::timeout(state.request_timeout, read_body(request, MAX));
-        body.await.unwrap_or_else(|_| Err(body_timeout(state.request_timeout))).map(Self)
+        let (limit, max) = S::max(&state.limits);
+        let timeout = state.limits.body_timeout;
+        let body = match tokio::time::timeout(timeout, read_body(request, max)).await {
+            Ok(body) => body?,
+            Err(_) => {
+                state.metrics.limit("body_timeout");
+                return Err(body_timeout(timeout));
+            }
+        };
+        let body = body.ok_or_else(|| {
+            state.metrics.limit(limit);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("The body is larger than {max} bytes"))
+        })?;
+        check_depth(state, &body)?;
+        Ok(Self(body, PhantomData))
     }
+}
+
+/// Refuses JSON that nests too deep, before anything is made of it.
+///
+/// # Errors
+///
+/// 400 for arrays and objects nested deeper than `limits.json_depth`.
+pub(super) fn check_depth(state: &State, json: &[u8]) -> Result<(), Problem> {
+    let max = state.limits.json_depth;
+    if !is_deeper(json, max) {
+        return Ok(());
+    }
+    state.metrics.limit("json_depth");
+    Err(Problem::bad_request("invalid_json", format!("The JSON nests deeper than {max} levels")))
+}
+
+/// Whether arrays and objects nest deeper than `max`; of what is no JSON it says anything.
+fn is_deeper(json: &[u8], max: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > max {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -85,7 +155,8 @@ fn body_timeout(timeout: Duration) -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
 }
 
-async fn read_body(request: Request, max: usize) -> Result<Bytes, Problem> {
+/// Reads a body; `None` if it is too large.
+async fn read_body(request: Request, max: usize) -> Result<Option<Bytes>, Problem> {
     let mut body = request.into_body();
     let mut read = BytesMut::new();
     let mut length = 0usize;
@@ -95,15 +166,11 @@ async fn read_body(request: Request, max: usize) -> Result<Bytes, Problem> {
         length = length.saturating_add(data.len());
         if length <= max {
             read.extend_from_slice(&data);
-        } else if length > BODY_DRAINED_MAX {
+        } else if length > max.saturating_add(BODY_DRAINED_MAX) {
             break;
         }
     }
-    if length > max {
-        let detail = format!("The body is larger than {max} bytes");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail));
-    }
-    Ok(read.freeze())
+    Ok((length <= max).then(|| read.freeze()))
 }
 
 /// Query parameters.
@@ -144,4 +211,26 @@ pub(super) fn instrument<'a>(state: &'a State, text: &str) -> Result<&'a Instrum
     let symbol = Symbol::parse_path(text).ok();
     let found = symbol.and_then(|symbol| state.read.instrument(&symbol));
     found.ok_or_else(|| Problem::not_found("unknown_symbol", format!("Unknown symbol: {text:.32}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_deeper;
+
+    #[test]
+    fn depth_is_that_of_arrays_and_objects_and_not_of_what_strings_hold() {
+        for (json, depth) in [
+            ("", 0),
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a":[{"b":1},{"c":[]}]}"#, 4),
+            (r#"{"a":"[[[["}"#, 1),
+            (r#"{"a":"\"[[","b":[]}"#, 2),
+            (r#"{"a":"\\","b":[[]]}"#, 3),
+            ("]]]][", 1),
+        ] {
+            assert!(!is_deeper(json.as_bytes(), depth), "{json}");
+            assert!(depth == 0 || is_deeper(json.as_bytes(), depth - 1), "{json}");
+        }
+    }
 }

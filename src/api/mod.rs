@@ -3,19 +3,22 @@
 //! In: HTTP requests. Out: requests into the queue, copies from the read model, runs of bytes from the stream's logs. It
 //! never touches the engine, the executor or the journal.
 //!
-//! Limits: bodies of 64 KiB (a batch: 1 MiB), the time a body or an answer may take, pages and depths clamped to their
+//! Limits: what one client may take up is [`Limits`]; how often it may ask, [`Rates`]; pages and depths are clamped to their
 //! maximum.
 
 mod access;
 mod account;
 mod admin;
+mod connections;
 mod entry;
 mod events;
 mod extract;
+mod limits;
 mod market;
 mod orders;
 mod probes;
 mod problem;
+mod rate;
 mod request;
 mod serve;
 mod stream;
@@ -39,9 +42,11 @@ use axum::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use access::{Access, Keyring};
+pub use limits::Limits;
 pub(crate) use market::publish_quote;
 pub(crate) use probes::lanes;
 pub use problem::{FieldError, Problem, RequestOutcome};
+pub use rate::{RateSettings, Rates, forget_idle};
 pub use serve::serve;
 pub use stream::StreamLimits;
 
@@ -68,6 +73,8 @@ pub struct Shared {
     pub origins: Vec<String>,
     /// Which client ids are taken.
     pub admission: Admission,
+    /// How much one client may ask, if that is limited.
+    pub rates: Option<Rates>,
     /// What GETs answer from.
     pub read: Arc<ReadModel>,
     /// What subscribers read.
@@ -82,8 +89,10 @@ pub struct Shared {
     pub journal_failed: Arc<AtomicBool>,
     /// A random id made with the venue's data: sequences of another epoch mean nothing here.
     pub epoch: String,
-    /// How long a body may take to arrive, and an answer to come.
+    /// How long an answer may take to come.
     pub request_timeout: Duration,
+    /// What one client may take up.
+    pub limits: Limits,
     /// When a socket is slow.
     pub stream: StreamLimits,
     /// Set once the venue drains.
@@ -124,6 +133,16 @@ impl State {
 
 /// Every route there is.
 pub fn router(state: State) -> Router {
+    let routes = routes();
+    // Where nothing is limited, that costs nothing.
+    let limited = match &state.rates {
+        Some(_) => routes.layer(middleware::from_fn_with_state(state.clone(), rate::limit)),
+        None => routes,
+    };
+    limited.layer(middleware::from_fn_with_state(state.clone(), probes::count)).with_state(state)
+}
+
+fn routes() -> Router<State> {
     let by_client_id =
         get(orders::get_by_client_id).delete(orders::cancel_by_client_id).patch(orders::replace_by_client_id);
     Router::new()
@@ -155,8 +174,6 @@ pub fn router(state: State) -> Router {
         .route("/stream", get(stream::upgrade))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(state.clone(), probes::count))
-        .with_state(state)
 }
 
 async fn not_found(request: Request) -> Problem {

@@ -83,7 +83,13 @@ pub(super) async fn count(Shared(state): Shared<State>, request: Request, next: 
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
+    let url_bytes = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
+    let response = if url_bytes > state.limits.url_bytes {
+        state.metrics.limit("url_bytes");
+        Problem::url_too_long(state.limits.url_bytes).into_response()
+    } else {
+        next.run(request).await
+    };
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     state.metrics.request(&method, route, response.status(), started.elapsed());
     response

@@ -57,6 +57,8 @@ struct Body {
     client_order_id: Option<ClientOrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
     #[serde(skip)]
     retry_after: Option<Duration>,
     #[serde(skip)]
@@ -84,6 +86,7 @@ impl Problem {
             order: None,
             client_order_id: None,
             oldest_seq: None,
+            retry_after_ms: None,
             retry_after: None,
             replayed: false,
             challenge: None,
@@ -177,10 +180,29 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).with_outcome(RequestOutcome::Unknown)
     }
 
+    /// 429: the client's quota is used up for so long.
+    pub(super) fn rate_limited(wait: Duration) -> Self {
+        let detail = format!("Too many requests: ask again in {} ms", wait.as_millis().max(1));
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        problem.0.retry_after_ms = u64::try_from(wait.as_millis().max(1)).ok();
+        problem.with_retry_after(wait)
+    }
+
     /// 503: the venue can keep nothing any more, and is about to end.
     pub fn journal_failed() -> Self {
         let detail = "The venue's journal has failed: nothing more is accepted";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal_failed", detail).with_retry_after(Duration::from_secs(10))
+    }
+
+    /// 503: there is no place for another connection.
+    pub(super) fn too_many_connections() -> Self {
+        let detail = "There are too many connections: nothing was read";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail).with_retry_after(Duration::from_secs(1))
+    }
+
+    /// 414: the path and query are too long.
+    pub(super) fn url_too_long(bytes_max: usize) -> Self {
+        Self::new(StatusCode::URI_TOO_LONG, "url_too_long", format!("A path and query have at most {bytes_max} bytes"))
     }
 
     /// The queue did not take the request.

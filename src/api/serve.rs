@@ -1,40 +1,68 @@
-//! Serving: connections are accepted, bounded in how long they may take to say what they want, and ended in order.
+//! Serving: connections are accepted, bounded in how many there are and how long they may take to say what they want, and
+//! ended in order.
 //!
 //! This is hyper's own connection builder rather than `axum::serve`, which sets no timeout for reading a request's head and
 //! would let a silent connection stand for ever.
 
-use std::{io, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::header,
+    response::{IntoResponse, Response},
 };
-use tokio::net::{TcpListener, TcpStream};
+use hyper::{body::Incoming, server::conn::http1, service::Service};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
-/// How long a request's head may take to arrive, and how long a connection may idle between requests.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// The most bytes of a request's head, and so of its URL.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// The most header fields of a request.
-const HEADERS_MAX: usize = 64;
+use super::{
+    Problem, State,
+    connections::{Accepted, Places},
+    rate::Peer,
+};
+
 /// How long accepting rests when the process has no more file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How many connections beyond the limit are told so at a time; more are closed at once.
+const REFUSED_MAX: usize = 64;
+/// How long telling one of them may take.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
+/// How much such a client may have sent, and still get to read the answer.
+const REFUSED_BYTES: u64 = 64 * 1024;
 
 /// Accepts and serves connections until `stop` is canceled; then ends each once its request is answered.
 /// `connections` tracks those that are still open when this returns.
-pub async fn serve(listener: TcpListener, router: Router, connections: TaskTracker, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, router: Router, state: State, connections: TaskTracker, stop: CancellationToken) {
+    let places = Places::new(&state.limits);
+    let refusals = Arc::new(Semaphore::new(REFUSED_MAX));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(connection(stream, router.clone(), stop.clone()));
-            }
+            Ok((stream, peer)) => match places.take(peer) {
+                Ok(place) => {
+                    let service = ToRouter { router: router.clone(), peer: state.rates.is_some().then_some(peer.ip()) };
+                    let accepted = Accepted::new(stream, place, state.clone());
+                    connections.spawn(connection(accepted, state.clone(), service, stop.clone()));
+                }
+                Err(limit) => {
+                    state.metrics.limit(limit);
+                    if let Ok(permit) = refusals.clone().try_acquire_owned() {
+                        tokio::spawn(timeout(REFUSED_TIMEOUT, refuse(stream, permit)));
+                    }
+                }
+            },
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections at the moment");
@@ -50,18 +78,57 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+/// Tells a client that there is no place for it, without reading what it wants.
+async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) -> io::Result<()> {
+    let problem = Problem::too_many_connections();
+    let body = serde_json::to_vec(&problem)?;
+    let (status, length) = (problem.status(), body.len());
+    let retry_after = problem.into_response().headers().get(header::RETRY_AFTER).cloned();
+    let seconds = retry_after.as_ref().and_then(|value| value.to_str().ok()).unwrap_or("1");
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {length}\r\n\
+         retry-after: {seconds}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(&[head.as_bytes(), &body].concat()).await?;
+    stream.shutdown().await?;
+    // What the client has sent is read: closing over it would break the connection before the answer is read.
+    tokio::io::copy(&mut stream.take(REFUSED_BYTES), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+/// Hands requests to the router; with where they come from, if that matters.
+#[derive(Clone)]
+struct ToRouter {
+    router: Router,
+    peer: Option<IpAddr>,
+}
+
+impl Service<Request<Incoming>> for ToRouter {
+    type Response = Response;
+    type Error = std::convert::Infallible;
+    type Future = tower::util::Oneshot<Router, Request>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let mut request = request.map(Body::new);
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(Peer(peer));
+        }
+        self.router.clone().oneshot(request)
+    }
+}
+
+async fn connection(stream: Accepted, state: State, service: ToRouter, stop: CancellationToken) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = stream.set_nodelay() {
         tracing::debug!(%error, "a connection broke at once");
         return;
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .header_read_timeout(state.limits.head_timeout)
+        .max_buf_size(state.limits.head_bytes)
+        .max_headers(state.limits.headers)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
     let served = tokio::select! {
@@ -72,6 +139,11 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
         }
     };
     if let Err(error) = served {
+        if error.is_parse_too_large() {
+            state.metrics.limit("head_bytes");
+        } else if error.is_timeout() {
+            state.metrics.limit("head_timeout");
+        }
         tracing::debug!(%error, "a connection ended badly");
     }
 }

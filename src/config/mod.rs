@@ -12,6 +12,7 @@ mod feed;
 mod instrument;
 mod journal;
 mod key;
+mod limits;
 mod load;
 mod log;
 mod problem;
@@ -38,6 +39,7 @@ pub use self::feed::{FeedConfig, FeedKind};
 pub use self::instrument::InstrumentConfig;
 pub use self::journal::{JournalConfig, JournalMode};
 pub use self::key::KeyConfig;
+pub use self::limits::LimitsConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::problem::ConfigError;
 pub use self::queue::{Discipline, OnFull, QueueConfig};
@@ -66,6 +68,8 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     /// The log of executions that connections read.
     pub stream: StreamConfig,
+    /// What one client may take up.
+    pub limits: LimitsConfig,
     /// What is traded, 1 to 10,000.
     pub instruments: Vec<InstrumentConfig>,
     /// Who trades, 1 to 100,000; where no keys are asked for, requests act for `default`.
@@ -148,6 +152,7 @@ impl Config {
         self.queue.check("queue", problems);
         self.rate_limit.check("rate_limit", problems);
         self.stream.check("stream", problems);
+        self.limits.check("limits", problems);
         self.check_instruments(problems);
         self.check_accounts(problems);
         self.check_keys(problems);

@@ -209,19 +209,9 @@ fn instruments_and_feeds_that_cannot_be_used_are_refused() {
 
 #[test]
 fn what_later_versions_bring_is_refused_with_what_to_set() {
-    for (text, expected) in [
-        (
-            "rate_limit.per_second = 5",
-            "c.toml:1: rate_limit.per_second: this version limits no rates: set rate_limit.per_second = 0",
-        ),
-        ("rate_limit.burst = 5", "c.toml:1: rate_limit.burst: this version limits no rates: set rate_limit.burst = 0"),
-        (
-            "[[feeds]]\nexchange = \"kraken\"\nkind = \"kraken\"\nsymbols = { \"A/B\" = \"AB\" }\nurl = \"wss://x\"",
-            "c.toml:3: feeds[0].kind: this version has simulated feeds only: set kind = \"simulated\"",
-        ),
-    ] {
-        assert_eq!(refused(text), expected, "{text}");
-    }
+    let text = "[[feeds]]\nexchange = \"kraken\"\nkind = \"kraken\"\nsymbols = { \"A/B\" = \"AB\" }\nurl = \"wss://x\"";
+    let expected = "c.toml:3: feeds[0].kind: this version has simulated feeds only: set kind = \"simulated\"";
+    assert_eq!(refused(text), expected);
 }
 
 /// The configuration of an account with these keys, which are asked for.
@@ -269,6 +259,19 @@ fn keys_that_let_nobody_in_or_are_not_asked_for_are_refused() {
         ),
     ] {
         assert_eq!(refused(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn rate_limits_are_bounded_and_a_burst_needs_a_rate() {
+    let config = load("rate_limit = { per_second = 10, burst = 20, over_limit = \"queue\", max_wait = \"60s\" }").unwrap();
+    assert_eq!((config.rate_limit.burst, config.rate_limit.over_limit), (20, OverLimit::Queue));
+    for (text, expected) in [
+        ("rate_limit.per_second = 1000001", "c.toml:1: rate_limit.per_second: must be at most 1000000"),
+        ("rate_limit.burst = 5", "c.toml:1: rate_limit.burst: goes with per_second, which is 0: no limit"),
+        ("rate_limit.max_wait = \"61s\"", "c.toml:1: rate_limit.max_wait: must be at most 60s"),
+    ] {
+        assert_eq!(refused(text), expected, "{text}");
     }
 }
 

@@ -33,12 +33,18 @@ struct RouteLabels {
     route: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+}
+
 /// One venue's metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    limits: Family<LimitLabels, Counter>,
     /// Open WebSocket connections.
     pub sockets: Gauge,
 }
@@ -56,13 +62,16 @@ impl Metrics {
         let requests = Family::<RequestLabels, Counter>::default();
         let histogram: fn() -> Histogram = || Histogram::new(REQUEST_SECONDS);
         let request_seconds = Family::<RouteLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
+        let limits = Family::<LimitLabels, Counter>::default();
         let sockets = Gauge::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         let help = "Time from a request's head to its answer's";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, request_seconds.clone());
+        let help = "Requests, messages and connections that went beyond a limit, by the name of its key";
+        registry.register("limits_exceeded", help, limits.clone());
         registry.register("stream_connections", "Open WebSocket connections", sockets.clone());
         registry.register_collector(Box::new(Queue(intake)));
-        Self { registry: Arc::new(registry), requests, request_seconds, sockets }
+        Self { registry: Arc::new(registry), requests, request_seconds, limits, sockets }
     }
 
     /// Counts an answered request. Routes are patterns and methods are those that routes have, so labels are few.
@@ -74,6 +83,11 @@ impl Metrics {
         let labels = RequestLabels { method: method.to_owned(), route: route.to_owned(), status: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
         self.request_seconds.get_or_create(&RouteLabels { route: route.to_owned() }).observe(took.as_secs_f64());
+    }
+
+    /// Counts what went beyond a limit, by the name of the limit's key.
+    pub fn limit(&self, limit: &'static str) {
+        self.limits.get_or_create(&LimitLabels { limit }).inc();
     }
 
     /// All metrics as text.

@@ -64,7 +64,7 @@ async fn bodies_that_are_no_order_are_400() {
         (nested(5_000), "invalid", ""),
         (r#"{"a":"#.repeat(5_000), "invalid", ""),
         (and(r#""colour":"red""#), "invalid_request", "`colour`"),
-        (and(&format!(r#""colour":{}"#, nested(5_000))), "invalid", "colour"),
+        (and(&format!(r#""colour":{}"#, nested(5_000))), "invalid_json", "deeper than 16"),
         (and(r#""side":"sell""#), "invalid_request", "duplicate field `side`"),
         (and(r#""quantity":"2""#), "invalid_request", "duplicate field `quantity`"),
         (r#"{"symbol":"BTC/USDT","type":"market","quantity":"1"}"#.into(), "invalid_request", "missing field `side`"),
@@ -148,7 +148,7 @@ async fn a_body_that_is_too_large_is_413_and_the_answer_can_be_read() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_408_and_one_that_breaks_off_does_no_harm() {
-    let venue = Venue::spawn("[server]\nrequest_timeout = \"1s\"").await;
+    let venue = Venue::spawn("[limits]\nbody_timeout = \"1s\"").await;
     let headers = "Content-Type: application/json\r\nContent-Length: 100\r\n";
     let half = request("POST /orders", headers, br#"{"symbol":"#);
     let answer = exchange(venue.addr, &half).await;

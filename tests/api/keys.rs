@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::socket::Socket;
 use crate::venue::{Answer, Venue, limit, market, with};
 
-const ALICE: &str = "oo_alice";
-const BOB: &str = "oo_bob";
+pub(crate) const ALICE: &str = "oo_alice";
+pub(crate) const BOB: &str = "oo_bob";
 /// A key of alice's that may only read.
 const READER: &str = "oo_alice_reads";
 /// A key of the account `ops` that may only run the venue.

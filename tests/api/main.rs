@@ -5,10 +5,12 @@
 mod bad_input;
 mod executions;
 mod keys;
+mod limits;
 mod load;
 mod metrics;
 mod orders;
 mod process;
+mod rates;
 mod recovery;
 mod shapes;
 mod socket;

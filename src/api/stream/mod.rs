@@ -20,12 +20,12 @@ use axum::{
 };
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
     Problem, State,
     access::{Identity, check_origin},
+    connections::Accepted,
     extract::QueryOf,
 };
 use crate::domain::{AccountId, Scope};
@@ -86,11 +86,11 @@ pub(super) async fn upgrade(
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "a handshake broke off"),
         };
-        // The server serves plain TCP only, so the stream below the upgrade is known.
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
+        // Whatever is served came in by one door, so the stream below the upgrade is known.
+        match upgraded.downcast::<TokioIo<Accepted>>() {
             Ok(parts) => {
-                let session = Session::new(task, identity, connection, parts.io.into_inner(), parts.read_buf);
-                session.await.run(wish).await;
+                let (socket, _place) = parts.io.into_inner().into_parts();
+                Session::new(task, identity, connection, socket, parts.read_buf).await.run(wish).await;
             }
             Err(_) => tracing::error!("an upgraded connection is no TCP stream"),
         }

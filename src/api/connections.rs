@@ -1,0 +1,230 @@
+//! Open connections: how many there may be, in all and of one address, and what one of them is.
+//!
+//! A connection holds its place from being accepted until its socket is closed, whatever it has become in between: a place is
+//! part of the stream. A client that takes no bytes while there are some for it loses the connection after `write_timeout`.
+
+use std::{
+    collections::HashMap,
+    io::{self, IoSlice},
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+use super::{Limits, State};
+
+/// Connections of one address where the configuration says 0; one on this machine may have any number then.
+const PER_ADDRESS: usize = 512;
+
+/// Which client an address is: an IPv6 network of 64 bits, the least that one customer is given (RFC 6177), counts as one.
+pub(super) fn client_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
+    }
+}
+
+/// The places for connections.
+#[derive(Debug)]
+pub(super) struct Places {
+    connections: usize,
+    per_address: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Places {
+    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+        let (connections, per_address) = (limits.connections, limits.connections_per_address);
+        Arc::new(Self { connections, per_address, taken: Mutex::default() })
+    }
+
+    /// Takes a place for a connection from `peer`.
+    ///
+    /// # Errors
+    ///
+    /// The name of the limit that it would exceed.
+    pub(super) fn take(self: &Arc<Self>, peer: SocketAddr) -> Result<Place, &'static str> {
+        let address = client_address(peer.ip());
+        let per_address = match self.per_address {
+            0 if peer.ip().to_canonical().is_loopback() => usize::MAX,
+            0 => PER_ADDRESS,
+            configured => configured,
+        };
+        let mut taken = self.lock();
+        if taken.all >= self.connections {
+            return Err("connections");
+        }
+        let of_address = taken.by_address.entry(address).or_default();
+        if *of_address >= per_address {
+            return Err("connections_per_address");
+        }
+        *of_address += 1;
+        taken.all += 1;
+        Ok(Place { places: self.clone(), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one connection; free again when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.lock();
+        taken.all -= 1;
+        if let Some(count) = taken.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// An accepted connection and its place.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    stream: TcpStream,
+    place: Place,
+    state: State,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Accepted {
+    pub(super) fn new(stream: TcpStream, place: Place, state: State) -> Self {
+        Self { stream, place, state, stalled: None }
+    }
+
+    /// Sends what is written at once.
+    pub(super) fn set_nodelay(&self) -> io::Result<()> {
+        self.stream.set_nodelay(true)
+    }
+
+    /// The stream, for who minds slow clients in another way, and the place to hold on to.
+    pub(super) fn into_parts(self) -> (TcpStream, Place) {
+        (self.stream, self.place)
+    }
+
+    fn write_timeout(&self) -> Duration {
+        self.state.limits.write_timeout
+    }
+
+    /// Turns a write that cannot go on into an error, once it has not for too long.
+    fn progress(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timeout = self.write_timeout();
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        if stalled.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.state.metrics.limit("write_timeout");
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Accepted {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Accepted {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.progress(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.progress(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(connections: usize, per_address: usize) -> Arc<Places> {
+        Arc::new(Places { connections, per_address, taken: Mutex::default() })
+    }
+
+    fn peer(address: &str) -> SocketAddr {
+        SocketAddr::new(address.parse().unwrap(), 1)
+    }
+
+    #[test]
+    fn places_are_counted_in_all_and_by_address_and_given_back() {
+        let places = places(3, 2);
+        let first = places.take(peer("10.0.0.1")).unwrap();
+        let _second = places.take(peer("::ffff:10.0.0.1")).unwrap();
+        assert_eq!(places.take(peer("10.0.0.1")).unwrap_err(), "connections_per_address");
+        let _third = places.take(peer("127.0.0.1")).unwrap();
+        assert_eq!(places.take(peer("10.0.0.2")).unwrap_err(), "connections");
+        drop(first);
+        assert!(places.take(peer("10.0.0.1")).is_ok());
+        let taken = places.lock();
+        assert_eq!((taken.all, taken.by_address.len()), (2, 2), "a place that was dropped is free");
+        drop(taken);
+    }
+
+    #[test]
+    fn this_machine_may_have_any_number_unless_it_is_limited_too() {
+        let open = places(10_000, 0);
+        let from = |address: &str| (0..600).filter_map(|_| open.take(peer(address)).ok()).collect::<Vec<_>>();
+        let (here, there) = (from("127.0.0.1"), from("10.0.0.1"));
+        assert_eq!((here.len(), there.len()), (600, PER_ADDRESS));
+        let limited = places(10, 1);
+        let _one = limited.take(peer("::1")).unwrap();
+        assert_eq!(limited.take(peer("::1")).unwrap_err(), "connections_per_address");
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        let client = |text: &str| client_address(text.parse().unwrap());
+        assert_eq!(client("::ffff:10.0.0.1"), client("10.0.0.1"));
+        assert_ne!(client("10.0.0.2"), client("10.0.0.1"));
+        assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:1"));
+        assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
+    }
+}
