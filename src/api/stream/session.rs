@@ -31,9 +31,9 @@ use super::{
     outbox::{Finish, Outbox},
     subscriptions::{Lost, Subscriptions, Wish},
 };
-use crate::domain::{AccountId, AccountName, Nanos};
+use crate::domain::{AccountId, AccountName, MomentText, Nanos};
 use crate::queue::ConnectionId;
-use crate::stream::text_frame;
+use crate::stream::{TextFrames, text_frame};
 
 /// The largest message a client may send.
 const MESSAGE_MAX: usize = 64 * 1024;
@@ -65,6 +65,9 @@ pub(super) struct Session {
     outbox: Outbox,
     subscriptions: Subscriptions,
     answering: FuturesOrdered<Answering>,
+    /// Answers in the making, and what writes their moments.
+    replies: TextFrames,
+    moments: MomentText,
 }
 
 /// Why a connection ends.
@@ -136,7 +139,18 @@ impl Session {
         let outbox = Outbox::new(write);
         let news = None;
         let answering = FuturesOrdered::new();
-        let mut session = Self { state, identity: None, connection, news, inbound, outbox, subscriptions, answering };
+        let mut session = Self {
+            state,
+            identity: None,
+            connection,
+            news,
+            inbound,
+            outbox,
+            subscriptions,
+            answering,
+            replies: TextFrames::default(),
+            moments: MomentText::default(),
+        };
         session.identify(identity);
         session
     }
@@ -249,7 +263,7 @@ impl Session {
                 },
                 Some(answer) = self.answering.next(), if !self.answering.is_empty() => self.answer(answer),
                 message = self.inbound.next(), if read_on => {
-                    if let Err(end) = self.receive(message).await {
+                    if let Err(end) = self.receive_all(message).await {
                         return end;
                     }
                 }
@@ -292,9 +306,21 @@ impl Session {
     fn answer(&mut self, first: (Option<Box<RawValue>>, Result<Done, Problem>)) {
         let mut next = Some(first);
         while let Some((id, answer)) = next {
-            self.outbox.push(text_frame(&message::reply(id.as_deref(), &answer)));
+            self.replies.push(|into| message::reply(id.as_deref(), &answer, &mut self.moments, into));
             next = self.answering.next().now_or_never().flatten();
         }
+        self.outbox.push(self.replies.take());
+    }
+
+    /// Takes in a message, and all others that are there too.
+    async fn receive_all(&mut self, first: Option<Result<Message, Error>>) -> Result<(), End> {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            self.receive(message).await?;
+            let read_on = self.answering.len() < IN_FLIGHT_MAX;
+            next = if read_on { self.inbound.next().now_or_never() } else { None };
+        }
+        Ok(())
     }
 
     async fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
