@@ -1,11 +1,10 @@
 //! One connection: it reads requests, writes answers and everything its cursors come upon, until one side has enough.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{FutureExt, SinkExt, StreamExt, stream::FuturesOrdered};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::{
     io::AsyncReadExt,
     net::TcpStream,
@@ -20,12 +19,9 @@ use tokio_tungstenite::{
     },
 };
 
-use super::super::{
-    Problem, State,
-    access::Identity,
-    entry::{self, Done},
-};
+use super::super::{State, access::Identity, entry::Done};
 use super::{
+    answers::{Answered, Answers, RequestId},
     duplex::Duplex,
     message::{self, Asked},
     outbox::{Finish, Outbox},
@@ -50,9 +46,6 @@ const LINGER_BYTES: u64 = 1024 * 1024;
 /// How often a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// The answer to a request, once it is there: requests are answered in the order in which they came.
-type Answering = Pin<Box<dyn Future<Output = (Option<Box<RawValue>>, Result<Done, Problem>)> + Send>>;
-
 /// See the module.
 pub(super) struct Session {
     state: State,
@@ -64,7 +57,7 @@ pub(super) struct Session {
     inbound: WebSocketStream<Duplex>,
     outbox: Outbox,
     subscriptions: Subscriptions,
-    answering: FuturesOrdered<Answering>,
+    answers: Answers,
     /// Answers in the making, and what writes their moments.
     replies: TextFrames,
     moments: MomentText,
@@ -138,7 +131,6 @@ impl Session {
         let subscriptions = Subscriptions::new(state.stream.lag_limit);
         let outbox = Outbox::new(write);
         let news = None;
-        let answering = FuturesOrdered::new();
         let mut session = Self {
             state,
             identity: None,
@@ -147,7 +139,7 @@ impl Session {
             inbound,
             outbox,
             subscriptions,
-            answering,
+            answers: Answers::default(),
             replies: TextFrames::default(),
             moments: MomentText::default(),
         };
@@ -240,7 +232,7 @@ impl Session {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut progress = Instant::now();
         loop {
-            let read_on = self.answering.len() < IN_FLIGHT_MAX && self.outbox.left() < OUT_BYTES_MAX;
+            let read_on = self.answers.len() < IN_FLIGHT_MAX && self.outbox.left() < OUT_BYTES_MAX;
             if self.outbox.left() == 0 {
                 progress = Instant::now();
                 let Self { state, subscriptions, outbox, .. } = self;
@@ -261,7 +253,7 @@ impl Session {
                     Ok(runs) => runs.into_iter().for_each(|run| self.outbox.push(run)),
                     Err(lost) => return lost.into(),
                 },
-                Some(answer) = self.answering.next(), if !self.answering.is_empty() => self.answer(answer),
+                Some(answer) = self.answers.next(&self.state), if !self.answers.is_empty() => self.answer(answer),
                 message = self.inbound.next(), if read_on => {
                     if let Err(end) = self.receive_all(message).await {
                         return end;
@@ -284,7 +276,7 @@ impl Session {
 
     /// Sends every answer, and everything up to the ends of the logs.
     async fn catch_up(&mut self) {
-        while let Some(answer) = self.answering.next().await {
+        while let Some(answer) = self.answers.next(&self.state).await {
             self.answer(answer);
         }
         loop {
@@ -303,11 +295,11 @@ impl Session {
     }
 
     /// Writes an answer, and all others that are there too.
-    fn answer(&mut self, first: (Option<Box<RawValue>>, Result<Done, Problem>)) {
+    fn answer(&mut self, first: (RequestId, Answered)) {
         let mut next = Some(first);
         while let Some((id, answer)) = next {
             self.replies.push(|into| message::reply(id.as_deref(), &answer, &mut self.moments, into));
-            next = self.answering.next().now_or_never().flatten();
+            next = self.answers.try_next(&self.state);
         }
         self.outbox.push(self.replies.take());
     }
@@ -317,7 +309,7 @@ impl Session {
         let mut next = Some(first);
         while let Some(message) = next {
             self.receive(message).await?;
-            let read_on = self.answering.len() < IN_FLIGHT_MAX;
+            let read_on = self.answers.len() < IN_FLIGHT_MAX;
             next = if read_on { self.inbound.next().now_or_never() } else { None };
         }
         Ok(())
@@ -364,18 +356,16 @@ impl Session {
                 Ok(Done::Known(self.account_name(), self.last_seq().unwrap_or(0)))
             }
             Ok(Asked::Denied(problem)) => {
-                self.answering.push_back(Box::pin(std::future::ready((id, Err(problem)))));
+                self.answers.push(id, Err(problem));
                 return Err(End::Denied);
             }
             Ok(Asked::Order(account, pending)) => {
-                let state = self.state.clone();
-                let answering = async move { (id, entry::finish(&state, account, pending).await) };
-                self.answering.push_back(Box::pin(answering));
+                self.answers.push_pending(&self.state, account, id, pending);
                 return Ok(());
             }
             Err(problem) => Err(problem),
         };
-        self.answering.push_back(Box::pin(std::future::ready((id, answer))));
+        self.answers.push(id, answer);
         Ok(())
     }
 }
