@@ -14,6 +14,8 @@ mod rates;
 mod recovery;
 mod shapes;
 mod socket;
+mod socket_limits;
+mod socket_orders;
 mod sockets;
 mod stream;
 mod terms;

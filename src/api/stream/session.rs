@@ -15,7 +15,7 @@ use tokio::{
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Error,
+        Error, Utf8Bytes,
         protocol::{Message, Role, WebSocketConfig},
     },
 };
@@ -23,30 +23,34 @@ use tokio_tungstenite::{
 use super::super::{
     Problem, State,
     access::Identity,
+    batch,
     entry::{self, Done},
+    rate::Rates,
 };
 use super::{
+    cancel_all,
     duplex::Duplex,
-    message::{self, Asked},
+    message::{self, Asked, Said, Speaker},
     outbox::{Finish, Outbox},
+    pulse::{Pulse, Silence},
+    seats::Seat,
     subscriptions::{Lost, Subscriptions, Wish},
 };
-use crate::domain::{AccountId, AccountName, Nanos};
-use crate::queue::ConnectionId;
+use crate::domain::{AccountId, AccountName, Nanos, Scope};
 use crate::stream::text_frame;
 
-/// The largest message a client may send.
-const MESSAGE_MAX: usize = 64 * 1024;
 /// How much is read from a socket at once. tungstenite keeps and clears this much for every connection, at every read.
 const READ_BUFFER: usize = 8 * 1024;
-/// How many requests of one connection may wait for their answers; further ones are not read.
-const IN_FLIGHT_MAX: usize = 1_024;
+/// How much tungstenite may write before the session takes it: pongs, and the answer to a close.
+const WRITE_BUFFER: usize = 64 * 1024;
 /// While so many bytes wait to go out, no requests are read.
 const OUT_BYTES_MAX: usize = 512 * 1024;
 /// How long a closing connection may take to take what is left for it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How much of what a client still sends is read after the close frame, so that it gets to read that frame.
 const LINGER_BYTES: u64 = 1024 * 1024;
+/// A ping frame, as a server writes it: final, unmasked, empty.
+const PING: &[u8] = &[0x89, 0];
 /// How often a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -56,16 +60,23 @@ type Answering = Pin<Box<dyn Future<Output = (Option<Box<RawValue>>, Result<Done
 /// See the module.
 pub(super) struct Session {
     state: State,
-    /// Who the client is, once it has said so.
-    identity: Option<Identity>,
-    connection: ConnectionId,
+    speaker: Speaker,
+    /// Whether the account's orders are canceled when the connection ends.
+    pub(super) cancels: bool,
+    /// The account's place among its sockets, once the account is known.
+    seat: Option<Seat>,
     /// Changes when the account has a new execution.
     news: Option<watch::Receiver<u64>>,
     inbound: WebSocketStream<Duplex>,
     outbox: Outbox,
     subscriptions: Subscriptions,
     answering: FuturesOrdered<Answering>,
+    /// A request that waits for its turn: it holds up those behind it, and nothing that goes out.
+    held: Option<Held>,
 }
+
+/// A message on its way to being understood.
+type Held = Pin<Box<dyn Future<Output = Said> + Send>>;
 
 /// Why a connection ends.
 enum End {
@@ -117,39 +128,50 @@ impl Status {
 
 impl Session {
     /// A session on an upgraded stream; `early` is what was read beyond the handshake.
-    pub(super) async fn new(
-        state: State,
-        identity: Option<Identity>,
-        connection: ConnectionId,
-        socket: TcpStream,
-        early: Bytes,
-    ) -> Self {
+    pub(super) async fn new(state: State, speaker: Speaker, socket: TcpStream, early: Bytes) -> Self {
         let (read, write) = socket.into_split();
         let config = WebSocketConfig::default()
-            .max_message_size(Some(MESSAGE_MAX))
-            .max_frame_size(Some(MESSAGE_MAX))
+            .max_message_size(Some(state.limits.message_bytes))
+            .max_frame_size(Some(state.limits.message_bytes))
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
-            .max_write_buffer_size(MESSAGE_MAX);
+            .max_write_buffer_size(WRITE_BUFFER);
         let inbound = WebSocketStream::from_raw_socket(Duplex::new(read, early), Role::Server, Some(config)).await;
         let subscriptions = Subscriptions::new(state.stream.lag_limit);
         let outbox = Outbox::new(write);
-        let news = None;
         let answering = FuturesOrdered::new();
-        let mut session = Self { state, identity: None, connection, news, inbound, outbox, subscriptions, answering };
-        session.identify(identity);
-        session
+        Self {
+            state,
+            speaker,
+            cancels: false,
+            seat: None,
+            news: None,
+            inbound,
+            outbox,
+            subscriptions,
+            answering,
+            held: None,
+        }
     }
 
-    /// Acts for `identity` from now on.
-    fn identify(&mut self, identity: Option<Identity>) {
-        self.identity = identity;
-        let log = self.account().and_then(|account| self.state.hub.executions(account));
-        self.news = log.map(|log| log.watch());
+    /// Acts for `identity` from now on, if its account may have another socket.
+    fn identify(&mut self, identity: Identity) -> Result<(), End> {
+        let account = identity.account;
+        if self.seat.as_ref().is_none_or(|seat| seat.account != account) {
+            let most = self.state.limits.sockets_per_account;
+            self.seat = self.state.seats.take(account, most);
+            if self.seat.is_none() {
+                self.state.metrics.limit("sockets_per_account");
+                return Err(End::Closed(4009, format!("an account has at most {most} connections")));
+            }
+        }
+        self.speaker.identity = Some(identity);
+        self.news = self.state.hub.executions(account).map(|log| log.watch());
+        Ok(())
     }
 
     fn account(&self) -> Option<AccountId> {
-        self.identity.map(|identity| identity.account)
+        self.speaker.identity.map(|identity| identity.account)
     }
 
     fn account_name(&self) -> Option<AccountName> {
@@ -164,11 +186,21 @@ impl Session {
     /// Serves the connection to its end.
     pub(super) async fn run(mut self, wish: Wish) {
         self.state.metrics.sockets.inc();
-        let end = match self.hello(&wish) {
+        let known = self.speaker.identity.map_or(Ok(()), |identity| self.identify(identity));
+        let end = match known.and_then(|()| self.hello(&wish)) {
             Ok(()) => self.serve().await,
             Err(end) => end,
         };
         self.state.metrics.sockets.dec();
+        if !matches!(end, End::Shutdown) {
+            // What waits for its turn is not done any more: nothing comes behind the end.
+            self.held = None;
+        }
+        if let Some(account) = self.speaker.identity.and_then(|identity| identity.may(Scope::Trade).ok())
+            && self.cancels
+        {
+            self.state.sockets.spawn(cancel_all(self.state.clone(), account, self.speaker.connection));
+        }
         self.end(end).await;
     }
 
@@ -194,7 +226,7 @@ impl Session {
             }
             End::Lost(Lost::Unreadable) => self.outbox.close(1011, "internal error", Finish::All).await,
             End::Lost(Lost::Slow { last_seq }) => {
-                tracing::info!(connection = self.connection.0, last_seq, "closing a socket that is too slow");
+                tracing::info!(connection = self.speaker.connection.0, last_seq, "closing a socket that is too slow");
                 self.outbox.close(4008, &format!("slow consumer, last_seq={last_seq}"), Finish::Frame).await;
             }
         }
@@ -224,9 +256,15 @@ impl Session {
         let mut public = self.state.hub.watch_public();
         let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pulse = Pulse::new(self.state.limits.idle_timeout);
         let mut progress = Instant::now();
+        let mut full = false;
         loop {
-            let read_on = self.answering.len() < IN_FLIGHT_MAX && self.outbox.left() < OUT_BYTES_MAX;
+            let was_full = std::mem::replace(&mut full, self.answering.len() >= self.state.limits.in_flight);
+            if full && !was_full {
+                self.state.metrics.limit("in_flight");
+            }
+            let read_on = !full && self.held.is_none() && self.outbox.left() < OUT_BYTES_MAX;
             if self.outbox.left() == 0 {
                 progress = Instant::now();
                 let Self { state, subscriptions, outbox, .. } = self;
@@ -248,7 +286,14 @@ impl Session {
                     Err(lost) => return lost.into(),
                 },
                 Some(answer) = self.answering.next(), if !self.answering.is_empty() => self.answer(answer),
+                said = said(&mut self.held), if self.held.is_some() => {
+                    self.held = None;
+                    if let Err(end) = self.obey(said) {
+                        return end;
+                    }
+                }
                 message = self.inbound.next(), if read_on => {
+                    pulse.heard();
                     if let Err(end) = self.receive(message).await {
                         return end;
                     }
@@ -261,6 +306,16 @@ impl Session {
                     let beat = Status::new("heartbeat", self.last_seq());
                     self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
                 }
+                silence = pulse.look() => match silence {
+                    // Who is not read cannot be heard.
+                    _ if !read_on => pulse.heard(),
+                    Silence::Fine => {}
+                    Silence::Ask => self.outbox.push(Bytes::from_static(PING)),
+                    Silence::Over => {
+                        self.state.metrics.limit("idle_timeout");
+                        return End::Closed(4008, "silent for too long".to_owned());
+                    }
+                },
                 () = tokio::time::sleep_until(progress + self.state.stream.stall_timeout), if waiting => {
                     return End::Lost(Lost::Slow { last_seq: self.last_seq().unwrap_or(0) });
                 }
@@ -270,6 +325,10 @@ impl Session {
 
     /// Sends every answer, and everything up to the ends of the logs.
     async fn catch_up(&mut self) {
+        if let Some(held) = self.held.take() {
+            // At the end nobody waits for a turn: it is refused. Whatever else it asks for comes too late.
+            let _ended = self.obey(held.await).is_err();
+        }
         while let Some(answer) = self.answering.next().await {
             self.answer(answer);
         }
@@ -299,7 +358,7 @@ impl Session {
 
     async fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
         match message {
-            Some(Ok(Message::Text(text))) => self.request(&text).await,
+            Some(Ok(Message::Text(text))) => self.request(text).await,
             Some(Ok(Message::Binary(_))) => Err(End::Closed(1003, "messages are JSON texts, not binary".to_owned())),
             Some(Ok(Message::Ping(_))) => {
                 // Makes tungstenite write its pong.
@@ -314,32 +373,58 @@ impl Session {
                 Err(End::Closed(code, String::new()))
             }
             None => Err(End::Gone),
-            Some(Err(Error::Capacity(_))) => Err(End::Closed(1009, format!("a message has at most {MESSAGE_MAX} bytes"))),
+            Some(Err(Error::Capacity(_))) => {
+                self.state.metrics.limit("message_bytes");
+                let most = self.state.limits.message_bytes;
+                Err(End::Closed(1009, format!("a message has at most {most} bytes")))
+            }
             Some(Err(Error::Utf8(_))) => Err(End::Closed(1007, "a text must be UTF-8".to_owned())),
             Some(Err(Error::Protocol(error))) => Err(End::Closed(1002, error.to_string())),
             Some(Err(_)) => Err(End::Gone),
         }
     }
 
-    async fn request(&mut self, text: &str) -> Result<(), End> {
-        let (id, asked) = message::read(&self.state, self.identity, self.connection, text).await;
+    async fn request(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        if self.state.rates.as_ref().is_some_and(Rates::may_wait) {
+            let (state, speaker) = (self.state.clone(), self.speaker);
+            self.held = Some(Box::pin(async move { message::read(&state, speaker, &text).await }));
+            return Ok(());
+        }
+        let said = message::read(&self.state, self.speaker, &text).await;
+        self.obey(said)
+    }
+
+    /// Does what a message asks, and sees to its answer.
+    fn obey(&mut self, (id, asked): Said) -> Result<(), End> {
         let answer = match asked {
             Ok(Asked::Ping) => Ok(Done::Applied),
             Ok(Asked::Subscribe(wish)) => {
-                self.subscribe(&wish)?;
-                Ok(Done::Applied)
+                let most = self.state.limits.subscriptions;
+                if self.subscriptions.logs() + wish.logs(&self.state) > most {
+                    self.state.metrics.limit("subscriptions");
+                    Err(Problem::too_many_subscriptions(most))
+                } else {
+                    self.subscribe(&wish)?;
+                    Ok(Done::Applied)
+                }
             }
             Ok(Asked::Unsubscribe(wish)) => {
                 self.subscriptions.remove(&wish);
                 Ok(Done::Applied)
             }
             Ok(Asked::Auth(identity)) => {
-                self.identify(Some(identity));
+                self.identify(identity)?;
                 Ok(Done::Known(self.account_name(), self.last_seq().unwrap_or(0)))
             }
             Ok(Asked::Denied(problem)) => {
                 self.answering.push_back(Box::pin(std::future::ready((id, Err(problem)))));
                 return Err(End::Denied);
+            }
+            Ok(Asked::Batch(account, submitted)) => {
+                let state = self.state.clone();
+                let answering = async move { (id, Ok(Done::Batch(batch::finish(&state, account, submitted).await))) };
+                self.answering.push_back(Box::pin(answering));
+                return Ok(());
             }
             Ok(Asked::Order(account, pending)) => {
                 let state = self.state.clone();
@@ -351,6 +436,14 @@ impl Session {
         };
         self.answering.push_back(Box::pin(std::future::ready((id, answer))));
         Ok(())
+    }
+}
+
+/// Waits until a message is understood.
+async fn said(held: &mut Option<Held>) -> Said {
+    match held {
+        Some(held) => held.await,
+        None => std::future::pending().await,
     }
 }
 
