@@ -155,7 +155,13 @@ impl App {
             tasks.spawn_fallible("journal", async { Ok(ended.wait().await?) });
         });
         let logged = venue.executions_ended().map(|ended| {
-            tasks.spawn_fallible("executions", async { Ok(ended.wait().await?) });
+            let draining = drain.clone();
+            tasks.spawn_fallible("executions", async move {
+                ended.wait().await?;
+                // It ends after the journal. If nobody asked for that, it is for the journal to say why.
+                draining.cancelled().await;
+                Ok(())
+            });
         });
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);

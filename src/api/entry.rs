@@ -3,7 +3,7 @@
 //! Submitting asks the admission table, then the queue. Whatever came of an order, the client learns it from here: the
 //! order, or a problem that says whether it was accepted.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
@@ -216,7 +216,7 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
             // The order as it is, not as it was told of: a refused request does not touch it.
             let order = match state.read.order(account, report.order.order_id) {
                 Found::Order(order) => order,
-                Found::Gone | Found::Unknown => report.order,
+                Found::Gone | Found::Unknown => Arc::new(report.order),
             };
             Err(too_late(state, status, code, detail, &order))
         }
@@ -239,7 +239,7 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
 }
 
 /// The problem for an order that ended before its cancel or replace, or whose new terms were refused.
-fn too_late(state: &State, status: StatusCode, code: &'static str, detail: String, order: &Order) -> Problem {
+fn too_late(state: &State, status: StatusCode, code: &'static str, detail: String, order: &Arc<Order>) -> Problem {
     Problem::new(status, code, detail).with_order(state.view(order))
 }
 
@@ -260,7 +260,7 @@ pub(super) fn ended(state: &State, account: AccountId, target: Target, problem: 
     }
 }
 
-fn refused(state: &State, order: &Order) -> Problem {
+fn refused(state: &State, order: &Arc<Order>) -> Problem {
     let code = order.code.map_or("rejected", |code| code.as_str());
     let detail = order.reason.clone().unwrap_or_default();
     Problem::refused(code, detail).with_order(state.view(order))

@@ -123,9 +123,9 @@ impl State {
     }
 
     /// An order as answers show it.
-    fn view(&self, order: &Order) -> OrderView {
+    fn view(&self, order: &Arc<Order>) -> OrderView {
         let account = self.read.account_name(order.account).copied();
-        OrderView::new(order, account.expect("an order's account was configured before it could place one"))
+        OrderView::new(order.clone(), account.expect("an order's account was configured before it could place one"))
     }
 
     /// Looks up symbols.

@@ -15,9 +15,9 @@ use super::{
     extract::{self, JsonBody, PathOf, QueryOf},
     problem::{FieldError, RequestOutcome},
     request::{CancelAfterRequest, PlaceRequest, ReplaceRequest},
-    view::OrderView,
+    view::{self, OrderView},
 };
-use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Priority, Side};
+use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Side};
 use crate::queue::{Known, Target};
 use crate::read::{Found, OrdersQuery, StatusFilter};
 
@@ -71,31 +71,28 @@ fn queued(id: ClientOrderId) -> Response {
     (StatusCode::ACCEPTED, headers, Json(body)).into_response()
 }
 
-/// An order and what its replace did to its place in its level.
-#[derive(Serialize)]
-struct Replaced {
-    #[serde(flatten)]
-    order: OrderView,
-    priority: Priority,
-}
-
 /// The answer to a request that was done.
 pub(super) fn respond(done: Done) -> Response {
     match done {
         Done::Placed(order) => {
-            let location = [(header::LOCATION, format!("/orders/{}", order.order_id))];
-            (StatusCode::CREATED, location, Json(order)).into_response()
+            let location = [(header::LOCATION, format!("/orders/{}", order.order.order_id))];
+            (StatusCode::CREATED, location, json(order.json(|_| {}))).into_response()
         }
         Done::Replayed(order) => {
             let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
-            (StatusCode::OK, replayed, Json(order)).into_response()
+            (StatusCode::OK, replayed, json(order.json(|_| {}))).into_response()
         }
-        Done::Canceled(order) => Json(order).into_response(),
+        Done::Canceled(order) => json(order.json(|_| {})).into_response(),
         Done::CanceledAll(count) => Json(serde_json::json!({ "canceled": count })).into_response(),
-        Done::Replaced(order, priority) => Json(Replaced { order, priority }).into_response(),
+        Done::Replaced(order, priority) => json(view::replaced(&order, priority)).into_response(),
         Done::Batch(items) => Json(items).into_response(),
         Done::Applied | Done::Known(..) => Json(serde_json::json!({})).into_response(),
     }
+}
+
+/// Finished JSON as an answer.
+fn json(bytes: Vec<u8>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes)
 }
 
 /// `POST /orders/validate`: the answer that `POST /orders` would give to what can be checked without the venue.

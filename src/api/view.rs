@@ -1,62 +1,62 @@
 //! The JSON of answers: what orders, books, trades and instruments look like from outside.
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use crate::domain::{
-    AccountName, AssetName, AveragePrice, ClientOrderId, Code, Decimal, ExchangeName, FeeAsset, Instrument, Level, Nanos,
-    Order, OrderId, OrderType, Side, Status, Symbol, TimeInForce, TradeId, TradeReport, Unmarketable,
+    AccountName, AssetName, Decimal, ExchangeName, FeeAsset, Instrument, Level, MomentText, Nanos, Order, Priority, Side,
+    Symbol, TradeId, TradeReport, Unmarketable,
+};
+use crate::stream::{
+    encode,
+    json::{Object, Word},
 };
 
+/// About how long an order's JSON is.
+const ORDER_BYTES: usize = 512;
+
 /// An order, as answers show it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub(super) struct OrderView {
-    pub(super) order_id: OrderId,
-    client_order_id: Option<ClientOrderId>,
+    pub(super) order: Arc<Order>,
     account: AccountName,
-    symbol: Symbol,
-    side: Side,
-    #[serde(rename = "type")]
-    order_type: OrderType,
-    time_in_force: TimeInForce,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expire_at: Option<Nanos>,
-    quantity: Decimal,
-    price: Option<Decimal>,
-    trigger_price: Option<Decimal>,
-    pub(super) status: Status,
-    cum_qty: Decimal,
-    leaves_qty: Decimal,
-    avg_price: Option<AveragePrice>,
-    pub(super) code: Option<Code>,
-    pub(super) reason: Option<String>,
-    created_at: Nanos,
-    updated_at: Nanos,
 }
 
 impl OrderView {
-    pub(super) fn new(order: &Order, account: AccountName) -> Self {
-        Self {
-            order_id: order.order_id,
-            client_order_id: order.client_order_id,
-            account,
-            symbol: order.symbol,
-            side: order.side,
-            order_type: order.order_type,
-            time_in_force: order.time_in_force,
-            expire_at: order.expire_at,
-            quantity: order.quantity,
-            price: order.price,
-            trigger_price: order.trigger_price,
-            status: order.status,
-            cum_qty: order.cum_qty,
-            leaves_qty: order.leaves_qty,
-            avg_price: order.avg_price,
-            code: order.code,
-            reason: order.reason.clone(),
-            created_at: order.created_at,
-            updated_at: order.updated_at,
-        }
+    pub(super) fn new(order: Arc<Order>, account: AccountName) -> Self {
+        Self { order, account }
     }
+
+    /// Adds the order's fields to an object.
+    pub(super) fn fields(&self, object: &mut Object<'_>) {
+        encode::order(&self.order, &self.account, object);
+    }
+
+    /// The order as JSON, with the fields that `more` adds.
+    pub(super) fn json(&self, more: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+        let (mut bytes, mut moments) = (Vec::with_capacity(ORDER_BYTES), MomentText::default());
+        let mut object = Object::begin(&mut bytes, &mut moments);
+        self.fields(&mut object);
+        more(&mut object);
+        object.end();
+        bytes
+    }
+}
+
+impl Serialize for OrderView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = String::from_utf8(self.json(|_| {})).map_err(serde::ser::Error::custom)?;
+        RawValue::from_string(json).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// `{order…, "priority": …}`: the answer to a replace.
+pub(super) fn replaced(order: &OrderView, priority: Priority) -> Vec<u8> {
+    order.json(|object| {
+        object.field("priority", Word(priority.as_str()));
+    })
 }
 
 /// `GET /book/{symbol}`.

@@ -179,6 +179,13 @@ impl Ord for Decimal {
     }
 }
 
+impl Decimal {
+    /// Appends the number as [`fmt::Display`] prints it.
+    pub fn write(self, into: &mut Vec<u8>) {
+        into.extend_from_slice(Digits::of(i128::from(self.mantissa), self.scale).as_bytes());
+    }
+}
+
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Digits::of(i128::from(self.mantissa), self.scale).as_str())
@@ -202,24 +209,10 @@ pub(super) struct Digits {
 impl Digits {
     pub(super) fn of(units: i128, scale: u8) -> Self {
         let mut digits = Self { text: [0; 64], start: 64 };
-        let mut rest = units.unsigned_abs();
-        let mut significant = false;
-        for _ in 0..scale {
-            let digit = take_digit(&mut rest);
-            significant |= digit != 0;
-            if significant {
-                digits.put(digit.wrapping_add(b'0'));
-            }
-        }
-        if significant {
-            digits.put(b'.');
-        }
-        loop {
-            let digit = take_digit(&mut rest);
-            digits.put(digit.wrapping_add(b'0'));
-            if rest == 0 {
-                break;
-            }
+        // Most numbers fit 64 bits, and those divide several times faster.
+        match u64::try_from(units.unsigned_abs()) {
+            Ok(small) => digits.put_small(small, scale),
+            Err(_) => digits.put_large(units.unsigned_abs(), scale),
         }
         if units < 0 {
             digits.put(b'-');
@@ -227,8 +220,65 @@ impl Digits {
         digits
     }
 
+    fn put_small(&mut self, units: u64, scale: u8) {
+        let (mut rest, mut scale) = (units, scale);
+        while scale > 0 && rest % 10 == 0 {
+            rest /= 10;
+            scale = scale.saturating_sub(1);
+        }
+        let has_fraction = scale > 0;
+        while scale > 0 {
+            self.put_digit(rest % 10);
+            rest /= 10;
+            scale = scale.saturating_sub(1);
+        }
+        if has_fraction {
+            self.put(b'.');
+        }
+        self.put_whole(rest);
+    }
+
+    fn put_whole(&mut self, mut rest: u64) {
+        loop {
+            self.put_digit(rest % 10);
+            rest /= 10;
+            if rest == 0 {
+                return;
+            }
+        }
+    }
+
+    fn put_large(&mut self, mut rest: u128, scale: u8) {
+        let mut significant = false;
+        for _ in 0..scale {
+            let digit = take_digit(&mut rest);
+            significant |= digit != 0;
+            if significant {
+                self.put_digit(digit);
+            }
+        }
+        if significant {
+            self.put(b'.');
+        }
+        loop {
+            self.put_digit(take_digit(&mut rest));
+            if rest == 0 {
+                return;
+            }
+        }
+    }
+
     pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(self.text.get(self.start..).unwrap_or_default()).unwrap_or_default()
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.text.get(self.start..).unwrap_or_default()
+    }
+
+    /// Puts a digit, 0 to 9, before what is there.
+    fn put_digit(&mut self, digit: u64) {
+        self.put((digit as u8).wrapping_add(b'0'));
     }
 
     fn put(&mut self, byte: u8) {
@@ -240,20 +290,10 @@ impl Digits {
 }
 
 /// Takes the last decimal digit off a number.
-fn take_digit(rest: &mut u128) -> u8 {
-    // Most numbers fit 64 bits, and those divide several times faster.
-    let digit = match u64::try_from(*rest) {
-        Ok(small) => {
-            *rest = u128::from(small / 10);
-            small % 10
-        }
-        Err(_) => {
-            let digit = *rest % 10;
-            *rest /= 10;
-            u64::try_from(digit).unwrap_or_default()
-        }
-    };
-    u8::try_from(digit).unwrap_or_default()
+fn take_digit(rest: &mut u128) -> u64 {
+    let digit = *rest % 10;
+    *rest /= 10;
+    digit as u64
 }
 
 #[cfg(test)]

@@ -257,14 +257,14 @@ impl Instrument {
 
     /// The average price of `quantity` lots that traded for `notional` tick·lots in all.
     pub fn average_price(&self, notional: i128, quantity: Quantity) -> Option<AveragePrice> {
-        let lots = i128::from(quantity.lots());
-        let unit = i128::from(self.spec.tick_size.mantissa()).checked_mul(10_000)?;
-        let (whole, rest) = (notional.checked_div(lots)?, notional.checked_rem(lots)?);
-        let fine = rest.checked_mul(unit)?;
-        let (floor, over) = (fine.checked_div(lots)?, fine.checked_rem(lots)?.checked_mul(2)?);
-        let base = whole.checked_mul(unit)?.checked_add(floor)?;
-        let up = over > lots || (over == lots && base % 2 != 0);
-        let units = base.checked_add(i128::from(up))?;
+        let unit = self.spec.tick_size.mantissa().checked_mul(10_000)?;
+        // Most averages are a price that was traded at, or small enough for a division in one step.
+        let lots = quantity.lots().unsigned_abs();
+        let whole = u64::try_from(notional).ok().filter(|notional| notional.checked_rem(lots) == Some(0));
+        let units = match whole.and_then(|notional| notional.checked_div(lots)) {
+            Some(price) => i128::from(price).checked_mul(i128::from(unit))?,
+            None => rounded_half_even(notional, i128::from(lots), i128::from(unit))?,
+        };
         Some(AveragePrice { units, scale: self.spec.tick_size.scale().saturating_add(4) })
     }
 
@@ -275,6 +275,16 @@ impl Instrument {
             _ => self.quote,
         }
     }
+}
+
+/// `notional × unit / lots`, rounded half to even.
+fn rounded_half_even(notional: i128, lots: i128, unit: i128) -> Option<i128> {
+    let (whole, rest) = (notional.checked_div(lots)?, notional.checked_rem(lots)?);
+    let fine = rest.checked_mul(unit)?;
+    let (floor, over) = (fine.checked_div(lots)?, fine.checked_rem(lots)?.checked_mul(2)?);
+    let base = whole.checked_mul(unit)?.checked_add(floor)?;
+    let up = over > lots || (over == lots && base % 2 != 0);
+    base.checked_add(i128::from(up))
 }
 
 /// `value` as whole `step`s and what is left over, both in the finer of the two scales; `None` beyond an `i128`.

@@ -45,4 +45,4 @@ pub(crate) use order::words;
 pub use order::{AveragePrice, Order, OrderType, SelfTradePrevention, Side, TimeInForce, TriggerBy};
 pub use report::{FillReport, Level, Report, TradeReport};
 pub use status::{Parked, Status};
-pub use time::Nanos;
+pub use time::{MomentText, Nanos};

@@ -31,6 +31,11 @@ impl Money {
         self.0
     }
 
+    /// Appends the amount as [`fmt::Display`] prints it.
+    pub fn write(self, into: &mut Vec<u8>) {
+        into.extend_from_slice(Digits::of(self.0, Self::SCALE).as_bytes());
+    }
+
     /// The sum, or `None` beyond an `i128`.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)

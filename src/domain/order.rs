@@ -159,6 +159,13 @@ pub struct AveragePrice {
     pub(super) scale: u8,
 }
 
+impl AveragePrice {
+    /// Appends the price as [`std::fmt::Display`] prints it.
+    pub fn write(self, into: &mut Vec<u8>) {
+        into.extend_from_slice(Digits::of(self.units, self.scale).as_bytes());
+    }
+}
+
 impl std::fmt::Display for AveragePrice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(Digits::of(self.units, self.scale).as_str())

@@ -1,7 +1,5 @@
 //! An execution in full: the engine's numbers joined with the words and decimals that people read.
 
-use std::sync::Arc;
-
 use super::{
     AssetName, Code, Decimal, ExecId, Execution, ExecutionType, Instrument, Liquidity, Money, Nanos, Order, Place, Price,
     Quantity, Seq, Side, Symbol, Trade, TradeId,
@@ -16,8 +14,8 @@ pub struct Report {
     pub seq: Seq,
     /// What happened.
     pub execution_type: ExecutionType,
-    /// The order after it, shared by all who show it; `updated_at` is the moment of this execution.
-    pub order: Arc<Order>,
+    /// The order after it; `updated_at` is the moment of this execution.
+    pub order: Order,
     /// The trade, for fills.
     pub fill: Option<FillReport>,
     /// Why, where the owner did not ask for it; an order keeps the code only if this ended it.
@@ -102,7 +100,7 @@ impl Report {
                 fee: fill.fee,
                 fee_asset: instrument.fee_asset(execution.side),
             }),
-            order: Arc::new(Order {
+            order: Order {
                 order_id: execution.order_id,
                 client_order_id: execution.client_order_id,
                 account: execution.account,
@@ -122,7 +120,7 @@ impl Report {
                 reason: reason.clone().filter(|_| ended),
                 created_at: execution.created_at,
                 updated_at: execution.ts,
-            }),
+            },
             code: execution.code,
             reason,
         }
@@ -143,7 +141,7 @@ impl Report {
             seq: execution.seq,
             execution_type: execution.execution_type,
             fill: None,
-            order: Arc::new(Order {
+            order: Order {
                 order_id: execution.order_id,
                 client_order_id: place.client_order_id,
                 account: place.account,
@@ -163,7 +161,7 @@ impl Report {
                 reason: reason.clone(),
                 created_at: execution.created_at,
                 updated_at: execution.ts,
-            }),
+            },
             code: execution.code,
             reason,
         }
@@ -178,6 +176,11 @@ impl Place {
 }
 
 impl ExecutionType {
+    /// Whether it tells of an order's terms: of new ones, or of those it was refused with.
+    pub const fn sets_terms(self) -> bool {
+        matches!(self, Self::Accepted | Self::Rejected | Self::Replaced)
+    }
+
     /// Whether it tells of a refused request and leaves the order as it was.
     pub const fn is_refused_request(self) -> bool {
         matches!(self, Self::CancelRejected | Self::ReplaceRejected)

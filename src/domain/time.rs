@@ -1,6 +1,6 @@
 //! Moments, as the venue stamps them and as people write them.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use jiff::{Timestamp, tz::Offset};
 use serde::{Serialize, Serializer};
@@ -16,28 +16,58 @@ impl Nanos {
         i64::try_from(moment.as_nanosecond()).ok().map(Self)
     }
 
-    /// Every execution prints one, so this fills in a form rather than ask a formatter.
     fn text(self) -> [u8; 30] {
-        let mut text = *b"0000-00-00T00:00:00.000000000Z";
-        // An i64 of nanoseconds is within the years that a timestamp can have.
-        let moment = Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or_default();
-        let moment = Offset::UTC.to_datetime(moment);
-        for (place, number) in [
-            (0..4, i32::from(moment.year())),
-            (5..7, i32::from(moment.month())),
-            (8..10, i32::from(moment.day())),
-            (11..13, i32::from(moment.hour())),
-            (14..16, i32::from(moment.minute())),
-            (17..19, i32::from(moment.second())),
-            (20..29, moment.subsec_nanosecond()),
-        ] {
-            let mut rest = number.unsigned_abs();
-            for digit in text.get_mut(place).unwrap_or_default().iter_mut().rev() {
-                *digit = u8::try_from(rest % 10).unwrap_or_default().wrapping_add(b'0');
-                rest /= 10;
-            }
+        let mut text = MomentText::default();
+        text.of(self);
+        text.text
+    }
+}
+
+/// The text of one moment after another. The calendar is asked once a second: moments come one shortly after the other.
+#[derive(Clone, Debug)]
+pub struct MomentText {
+    /// The second that `text` is of, since 1970.
+    second: i64,
+    text: [u8; 30],
+}
+
+impl Default for MomentText {
+    fn default() -> Self {
+        Self { second: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
+    }
+}
+
+impl MomentText {
+    /// A moment as [`Nanos`] prints it.
+    pub fn of(&mut self, moment: Nanos) -> &[u8] {
+        let second = moment.0.div_euclid(1_000_000_000);
+        if second != self.second {
+            self.begin_second(second);
         }
-        text
+        // Less than 10^9.
+        self.fill_in(20..29, moment.0.rem_euclid(1_000_000_000) as u32);
+        &self.text
+    }
+
+    fn begin_second(&mut self, second: i64) {
+        self.second = second;
+        // An i64 of nanoseconds is within the years that a timestamp can have.
+        let moment = Offset::UTC.to_datetime(Timestamp::from_second(second).unwrap_or_default());
+        self.fill_in(0..4, u32::from(moment.year().unsigned_abs()));
+        for (place, number) in
+            [(5..7, moment.month()), (8..10, moment.day()), (11..13, moment.hour()), (14..16, moment.minute())]
+        {
+            self.fill_in(place, u32::from(number.unsigned_abs()));
+        }
+        self.fill_in(17..19, u32::from(moment.second().unsigned_abs()));
+    }
+
+    fn fill_in(&mut self, place: Range<usize>, number: u32) {
+        let mut rest = number;
+        for digit in self.text.get_mut(place).unwrap_or_default().iter_mut().rev() {
+            *digit = ((rest % 10) as u8).wrapping_add(b'0');
+            rest /= 10;
+        }
     }
 }
 
@@ -67,6 +97,12 @@ mod tests {
         ] {
             assert_eq!(Nanos(nanos).to_string(), text);
             assert_eq!(Nanos::parse(text), Some(Nanos(nanos)));
+        }
+        let mut text = MomentText::default();
+        for nanos in [0, 1, 999_999_999, 1_000_000_000, -1, 1_767_225_600_000_000_001, 1_767_225_599_999_999_999, i64::MIN]
+        {
+            assert_eq!(text.of(Nanos(nanos)), Nanos(nanos).to_string().as_bytes());
+            assert_eq!(Nanos::parse(&Nanos(nanos).to_string()), Some(Nanos(nanos)));
         }
         assert_eq!(Nanos::parse("2026-01-01T01:00:00+01:00"), Some(Nanos(1_767_225_600_000_000_000)));
         for text in ["", "2026-01-01", "now", "9999-01-01T00:00:00Z"] {

@@ -1,12 +1,15 @@
 //! A batch in the making: what its commands did, gathered and encoded while they are applied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, OrderId, Outcome, Price, Report, Side,
-    Trade, TradeReport,
+    AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, MomentText, Order, OrderId, Outcome,
+    Price, Report, Side, Trade, TradeReport,
 };
 use crate::engine::{self, Engine};
 use crate::journal::Record;
@@ -52,6 +55,11 @@ pub(super) struct Batch {
     /// Builders of batches before, for their memory.
     idle: Vec<BlockBuilder>,
     numbers: Numbers,
+    moments: MomentText,
+    /// The order that the command is about, as far as it has come.
+    own: Option<Order>,
+    /// The last refusal of a cancel or replace.
+    refused: Option<Box<Report>>,
 }
 
 /// The next sequence of each instrument's public logs; outlives the batches.
@@ -62,23 +70,39 @@ struct Numbers {
 }
 
 impl Batch {
-    /// Adds an execution.
+    /// Adds an execution of a command. The order as it is after it is shown once the command is done; of the order that the
+    /// command itself is about, which is told of first, only what it came to at last.
     pub(super) fn report(&mut self, report: Report, account: &AccountName) {
-        let idle = &mut self.idle;
+        let Self { idle, moments, .. } = self;
         let block = self.executions.entry(report.order.account).or_insert_with(|| builder(idle, report.seq.0));
         assert_eq!(block.next_seq(), report.seq.0, "an account's executions are numbered densely");
-        block.push(|into| encode::execution(&report, account, into));
+        block.push(|into| encode::execution(&report, account, moments, into));
         self.accounts.insert(report.order.account);
-        self.effects.changes.reports.push(report);
+        if report.execution_type.is_refused_request() {
+            // It tells of the order at that moment, and changes nothing in it.
+            self.refused = Some(Box::new(report));
+            return;
+        }
+        match &mut self.own {
+            Some(own) if own.order_id != report.order.order_id => {
+                self.effects.changes.orders.push(Arc::new(report.order));
+            }
+            own => *own = Some(report.order),
+        }
+    }
+
+    /// Shows what the order that a command was about came to.
+    pub(super) fn end_command(&mut self) {
+        self.effects.changes.orders.extend(self.own.take().map(Arc::new));
     }
 
     /// Adds a public trade.
     pub(super) fn trade(&mut self, trade: &Trade, instrument: &Instrument) {
         let report = TradeReport::new(trade, instrument);
         let next = self.numbers.trades.entry(instrument.id).or_insert(1);
-        let idle = &mut self.idle;
+        let Self { idle, moments, .. } = self;
         let block = self.trades.entry(instrument.id).or_insert_with(|| builder(idle, *next));
-        block.push(|into| encode::trade(&report, into));
+        block.push(|into| encode::trade(&report, moments, into));
         *next = block.next_seq();
         self.effects.changes.trades.push((instrument.id, report));
     }
@@ -112,7 +136,7 @@ impl Batch {
 
     /// What is kept, what is shown, and the batch to go on with.
     pub(super) fn finish(self) -> (Vec<Record>, Effects, Self) {
-        let Self { records, mut effects, mut idle, numbers, .. } = self;
+        let Self { records, mut effects, mut idle, numbers, moments, .. } = self;
         for (account, mut block) in self.executions {
             effects.executions.push((account, block.build()));
             idle.push(block);
@@ -122,27 +146,24 @@ impl Batch {
             idle.push(block);
         }
         // The next batch is likely to be as large.
-        let mut next = Self { idle, numbers, records: Vec::with_capacity(records.len()), ..Self::default() };
-        next.effects.changes.reports.reserve(effects.changes.reports.len());
+        let mut next = Self { idle, numbers, moments, records: Vec::with_capacity(records.len()), ..Self::default() };
+        next.effects.changes.orders.reserve(effects.changes.orders.len());
         next.effects.changes.trades.reserve(effects.changes.trades.len());
         next.effects.replies.reserve(effects.replies.len());
         (records, effects, next)
     }
 
-    /// What to answer, given the outcome of a command whose reports start at `first_report`.
-    pub(super) fn answer(&self, outcome: Outcome, first_report: usize) -> Answer {
-        let last = |order_id: OrderId| {
-            let reports = self.effects.changes.reports.get(first_report..).unwrap_or_default();
-            reports.iter().rfind(|report| report.order.order_id == order_id)
-        };
-        let order = |order_id| last(order_id).map(|report| report.order.clone());
+    /// What to answer, given the outcome of the last command, whose orders start at `first_order`.
+    pub(super) fn answer(&mut self, outcome: Outcome, first_order: usize) -> Answer {
+        let orders = self.effects.changes.orders.get(first_order..).unwrap_or_default();
+        let order = |order_id: OrderId| orders.iter().rfind(|order| order.order_id == order_id).cloned();
         let answer = match outcome {
             Outcome::Done => Some(Answer::Done),
             Outcome::Placed(order_id) => order(order_id).map(Answer::Placed),
             Outcome::Canceled(order_id) => order(order_id).map(Answer::Canceled),
             Outcome::CanceledAll(count) => Some(Answer::CanceledAll(count)),
             Outcome::Replaced(order_id, priority) => order(order_id).map(|order| Answer::Replaced(order, priority)),
-            Outcome::TooLate(order_id) => last(order_id).map(|report| Answer::TooLate(Box::new(report.clone()))),
+            Outcome::TooLate(_) => self.refused.take().map(Answer::TooLate),
             Outcome::NotFound => Some(Answer::NotFound),
             Outcome::Refused(code) => Some(Answer::Refused(code)),
         };

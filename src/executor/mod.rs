@@ -145,8 +145,8 @@ impl Executor {
         let Some(command) = self.command(request.action) else {
             return self.answer(request.reply, Answer::NotFound);
         };
-        let (outcome, reports) = self.apply(command);
-        let answer = self.batch.answer(outcome, reports);
+        let (outcome, first_order) = self.apply(command);
+        let answer = self.batch.answer(outcome, first_order);
         self.answer(request.reply, answer);
     }
 
@@ -191,7 +191,7 @@ impl Executor {
         self.finish_batch().1
     }
 
-    /// Numbers, stamps and applies a command; its reports are the batch's from the second result on.
+    /// Numbers, stamps and applies a command; the orders that it changed are the batch's from the second result on.
     fn apply(&mut self, command: Command) -> (Outcome, usize) {
         self.number += 1;
         self.stamp = self.stamp.max((self.parts.clock)());
@@ -201,7 +201,7 @@ impl Executor {
     fn apply_stamped(&mut self, command: Command) -> (Outcome, usize) {
         self.events.clear();
         let outcome = self.parts.engine.apply(self.number, self.stamp, &command, &mut self.events);
-        let first_report = self.batch.effects.changes.reports.len();
+        let first_order = self.batch.effects.changes.orders.len();
         let place = match &command {
             Command::Place(place) => Some(place),
             _ => None,
@@ -220,6 +220,7 @@ impl Executor {
                 self.batch.report(report, &account.name);
             }
         }
+        self.batch.end_command();
         for trade in &self.events.trades {
             if let Some(instrument) = engine.instrument(trade.instrument) {
                 self.batch.trade(trade, instrument);
@@ -228,7 +229,7 @@ impl Executor {
         self.batch.levels.extend_from_slice(&self.events.levels);
         self.note(&command, outcome);
         self.batch.records.push(Record { number: self.number, stamp: self.stamp, command });
-        (outcome, first_report)
+        (outcome, first_order)
     }
 
     /// Notes what a command touched beyond its events.

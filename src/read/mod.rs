@@ -17,7 +17,7 @@ pub use account::{Balance, Found, OrdersQuery, StatusFilter};
 pub use market::Book;
 
 use crate::domain::{
-    AccountId, AccountName, Instrument, InstrumentId, LevelChange, Order, OrderId, Report, Side, Symbol, TradeReport,
+    AccountId, AccountName, Instrument, InstrumentId, LevelChange, Order, OrderId, Side, Symbol, TradeReport,
 };
 use account::Account;
 use market::Market;
@@ -28,8 +28,8 @@ const CLOSED_KEPT: usize = 131_072;
 /// What a batch changed.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Executions, in order, each with its order as it is after it.
-    pub reports: Vec<Report>,
+    /// Orders as they now are; where one occurs again, the later is the newer.
+    pub orders: Vec<Arc<Order>>,
     /// Public trades, in order.
     pub trades: Vec<(InstrumentId, TradeReport)>,
     /// Each book's new number and its changed levels, one entry a level.
@@ -95,9 +95,8 @@ impl ReadModel {
     /// Takes in what a batch changed.
     pub fn apply(&self, changes: Changes) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        // What was refused tells of the order at that moment, and changes nothing in it.
-        for report in changes.reports.into_iter().filter(|report| !report.execution_type.is_refused_request()) {
-            state.put(report.order);
+        for order in changes.orders {
+            state.put(order);
         }
         for (instrument, trade) in changes.trades {
             if let Some(market) = state.markets.get_mut(instrument.0 as usize) {

@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::{
-    AccountName, AssetName, AveragePrice, ClientOrderId, Code, Decimal, ExecId, ExecutionType, Level, Liquidity, Money,
-    Nanos, OrderId, OrderType, Report, Side, Status, Symbol, TradeId, TradeReport,
-};
+use super::json::{Object, Text, Word};
+use crate::domain::{AccountName, Level, MomentText, Order, Report, Symbol, TradeReport};
 
 /// A book, or what changed in one since `prev`: in a change, a quantity of 0 takes the level away.
 #[derive(Clone, Copy, Debug)]
@@ -22,43 +20,55 @@ pub struct BookReport<'a> {
     pub asks: &'a [Level],
 }
 
-/// Writes an execution.
-pub fn execution(report: &Report, account: &AccountName, into: &mut Vec<u8>) {
+/// Writes an execution. What sets an order's terms (`accepted`, `replaced`) or refuses them (`rejected`) says them: whoever
+/// follows the stream from its start knows every order in full.
+pub fn execution(report: &Report, account: &AccountName, moments: &mut MomentText, into: &mut Vec<u8>) {
     let order = &report.order;
+    let mut frame = Object::begin(into, moments);
+    frame.field("channel", Word("executions")).field("seq", report.seq.0).field("exec_id", report.exec_id.0);
+    frame.field("type", Word(report.execution_type.as_str())).field("order_id", order.order_id.0);
+    frame.field("client_order_id", order.client_order_id.as_ref().map(|id| Word(id.as_str())));
+    frame.field("account", Word(account.as_str())).field("symbol", Word(order.symbol.as_str()));
+    frame.field("side", Word(order.side.as_str())).field("order_type", Word(order.order_type.as_str()));
+    frame.field("status", Word(order.status.as_str())).field("quantity", order.quantity);
+    if report.execution_type.sets_terms() {
+        frame.field("time_in_force", Word(order.time_in_force.as_str())).field("price", order.price);
+        frame.field("trigger_price", order.trigger_price).field("expire_at", order.expire_at);
+    }
+    frame.field("cum_qty", order.cum_qty).field("leaves_qty", order.leaves_qty).field("avg_price", order.avg_price);
     let fill = report.fill.as_ref();
-    let frame = ExecutionFrame {
-        channel: "executions",
-        seq: report.seq.0,
-        exec_id: report.exec_id,
-        execution_type: report.execution_type,
-        order_id: order.order_id,
-        client_order_id: order.client_order_id.as_ref(),
-        account,
-        symbol: &order.symbol,
-        side: order.side,
-        order_type: order.order_type,
-        status: order.status,
-        quantity: order.quantity,
-        cum_qty: order.cum_qty,
-        leaves_qty: order.leaves_qty,
-        avg_price: order.avg_price,
-        last_qty: fill.map(|fill| fill.last_qty),
-        last_price: fill.map(|fill| fill.last_price),
-        liquidity: fill.map(|fill| fill.liquidity),
-        trade_id: fill.map(|fill| fill.trade_id),
-        fee: fill.map(|fill| fill.fee),
-        fee_asset: fill.map(|fill| fill.fee_asset),
-        code: report.code,
-        reason: report.reason.as_deref(),
-        ts: order.updated_at,
-    };
-    json(&frame, into);
+    frame.field("last_qty", fill.map(|fill| fill.last_qty)).field("last_price", fill.map(|fill| fill.last_price));
+    frame.field("liquidity", fill.map(|fill| Word(fill.liquidity.as_str())));
+    frame.field("trade_id", fill.map(|fill| fill.trade_id.0)).field("fee", fill.map(|fill| fill.fee));
+    frame.field("fee_asset", fill.map(|fill| Word(fill.fee_asset.as_str())));
+    frame.field("code", report.code.map(|code| Word(code.as_str()))).field("reason", report.reason.as_deref().map(Text));
+    frame.field("ts", order.updated_at).end();
+}
+
+/// Writes the fields of an order, as answers show it.
+pub fn order(order: &Order, account: &AccountName, object: &mut Object<'_>) {
+    object.field("order_id", order.order_id.0);
+    object.field("client_order_id", order.client_order_id.as_ref().map(|id| Word(id.as_str())));
+    object.field("account", Word(account.as_str())).field("symbol", Word(order.symbol.as_str()));
+    object.field("side", Word(order.side.as_str())).field("type", Word(order.order_type.as_str()));
+    object.field("time_in_force", Word(order.time_in_force.as_str()));
+    if let Some(expire_at) = order.expire_at {
+        object.field("expire_at", expire_at);
+    }
+    object.field("quantity", order.quantity).field("price", order.price).field("trigger_price", order.trigger_price);
+    object.field("status", Word(order.status.as_str())).field("cum_qty", order.cum_qty);
+    object.field("leaves_qty", order.leaves_qty).field("avg_price", order.avg_price);
+    object.field("code", order.code.map(|code| Word(code.as_str()))).field("reason", order.reason.as_deref().map(Text));
+    object.field("created_at", order.created_at).field("updated_at", order.updated_at);
 }
 
 /// Writes a public trade.
-pub fn trade(trade: &TradeReport, into: &mut Vec<u8>) {
+pub fn trade(trade: &TradeReport, moments: &mut MomentText, into: &mut Vec<u8>) {
     let TradeReport { trade_id, symbol, price, quantity, taker_side, ts } = *trade;
-    json(&TradeFrame { channel: "trades", trade_id, symbol, price, quantity, taker_side, ts }, into);
+    let mut frame = Object::begin(into, moments);
+    frame.field("channel", Word("trades")).field("trade_id", trade_id.0).field("symbol", Word(symbol.as_str()));
+    frame.field("price", price).field("quantity", quantity).field("taker_side", Word(taker_side.as_str()));
+    frame.field("ts", ts).end();
 }
 
 /// Writes a book: a snapshot, or a change if it names a `prev`.
@@ -76,46 +86,6 @@ pub fn channel(channel: &'static str, body: &impl Serialize, into: &mut Vec<u8>)
 fn json(value: &impl Serialize, into: &mut Vec<u8>) {
     serde_json::to_writer(into, value)
         .expect("these types have no map keys but strings, and memory does not fail to write");
-}
-
-#[derive(Serialize)]
-struct ExecutionFrame<'a> {
-    channel: &'static str,
-    seq: u64,
-    exec_id: ExecId,
-    #[serde(rename = "type")]
-    execution_type: ExecutionType,
-    order_id: OrderId,
-    client_order_id: Option<&'a ClientOrderId>,
-    account: &'a AccountName,
-    symbol: &'a Symbol,
-    side: Side,
-    order_type: OrderType,
-    status: Status,
-    quantity: Decimal,
-    cum_qty: Decimal,
-    leaves_qty: Decimal,
-    avg_price: Option<AveragePrice>,
-    last_qty: Option<Decimal>,
-    last_price: Option<Decimal>,
-    liquidity: Option<Liquidity>,
-    trade_id: Option<TradeId>,
-    fee: Option<Money>,
-    fee_asset: Option<AssetName>,
-    code: Option<Code>,
-    reason: Option<&'a str>,
-    ts: Nanos,
-}
-
-#[derive(Serialize)]
-struct TradeFrame {
-    channel: &'static str,
-    trade_id: TradeId,
-    symbol: Symbol,
-    price: Decimal,
-    quantity: Decimal,
-    taker_side: Side,
-    ts: Nanos,
 }
 
 #[derive(Serialize)]

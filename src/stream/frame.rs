@@ -80,6 +80,28 @@ impl BlockBuilder {
     }
 }
 
+/// Text frames of one reader, gathered to go out together.
+#[derive(Debug, Default)]
+pub struct TextFrames {
+    bytes: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl TextFrames {
+    /// Appends a frame whose payload `write` makes.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.payload.clear();
+        write(&mut self.payload);
+        header(TEXT, self.payload.len(), &mut self.bytes);
+        self.bytes.extend_from_slice(&self.payload);
+    }
+
+    /// All frames since the last time.
+    pub fn take(&mut self) -> Bytes {
+        std::mem::take(&mut self.bytes).into()
+    }
+}
+
 /// One text frame.
 pub fn text_frame(payload: &[u8]) -> Bytes {
     let mut frame = Vec::with_capacity(payload.len() + HEADER_MAX);

@@ -18,9 +18,10 @@ pub mod encode;
 mod executions;
 mod frame;
 mod hub;
+pub mod json;
 mod log;
 
 pub use executions::{Executions, Older};
-pub use frame::{Block, BlockBuilder, close_frame, frames, text_frame};
+pub use frame::{Block, BlockBuilder, TextFrames, close_frame, frames, text_frame};
 pub use hub::Hub;
 pub use log::{Log, Read};

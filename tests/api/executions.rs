@@ -157,11 +157,60 @@ async fn old_executions_are_the_same_bytes_by_every_way_out_across_a_kill_and_a_
     assert_eq!(fourth.ended().await, Some(0));
 }
 
+/// A venue in this process that keeps what happens in `data_dir`.
+async fn venue(data_dir: &Path) -> Venue {
+    let data_dir = data_dir.display();
+    Venue::spawn(&format!("[journal]\nmode = \"os\"\n[server]\ndata_dir = \"{data_dir}\"\n[stream]\nring = {RING}\n")).await
+}
+
+async fn stop(mut venue: Venue) {
+    venue.shut_down();
+    venue.ended().await.unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_journal_has_lost_is_not_shown_any_more_and_its_numbers_are_given_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().join("data");
+    let first = venue(&data_dir).await;
+    let last_seq = trade(first.addr, 2).await;
+    let expected = by_pages(first.addr, 1, last_seq).await;
+    stop(first).await;
+    copy(&data_dir.join("journal"), &folder.path().join("copy"));
+
+    let second = venue(&data_dir).await;
+    for _ in 0..100 {
+        second.placed(&market("buy", "0.3")).await;
+    }
+    stop(second).await;
+    std::fs::remove_dir_all(data_dir.join("journal")).unwrap();
+    copy(&folder.path().join("copy"), &data_dir.join("journal"));
+
+    let third = venue(&data_dir).await;
+    all_give(third.addr, &expected).await;
+    for _ in 0..100 {
+        third.placed(&market("sell", "0.7")).await;
+    }
+    let again = by_socket(third.addr, last_seq + 1, last_seq + 200).await;
+    assert!(again.iter().all(|execution| execution.contains(r#""side":"sell""#)), "{again:?}");
+    stop(third).await;
+    let fourth = venue(&data_dir).await;
+    all_give(fourth.addr, &[expected, again].concat()).await;
+    stop(fourth).await;
+}
+
 #[tokio::test]
 async fn a_log_that_cannot_be_written_ends_the_process_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let data_dir = folder.path().display();
-    let mut venue = Venue::spawn(&format!("[journal]\nmode = \"os\"\n[server]\ndata_dir = \"{data_dir}\"\n")).await;
+    let mut venue = venue(folder.path()).await;
     // Where an index is made when the log is closed, there is a folder.
     std::fs::create_dir(folder.path().join("executions/next.tmp")).unwrap();
     venue.placed(&market("buy", "0.1")).await;
@@ -173,12 +222,9 @@ async fn a_log_that_cannot_be_written_ends_the_process_and_is_named() {
 #[tokio::test]
 async fn a_log_that_belongs_to_another_journal_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let data_dir = folder.path().display();
-    let toml = format!("[journal]\nmode = \"os\"\n[server]\ndata_dir = \"{data_dir}\"\n");
-    let mut venue = Venue::spawn(&toml).await;
+    let venue = venue(folder.path()).await;
     venue.placed(&market("buy", "0.1")).await;
-    venue.shut_down();
-    venue.ended().await.unwrap();
+    stop(venue).await;
     std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
     let environment = [("OPENOUTCRY_JOURNAL__MODE", "os"), ("OPENOUTCRY_DATA_DIR", folder.path().to_str().unwrap())];
     let refused = Server::try_spawn(&environment).await.err().unwrap();

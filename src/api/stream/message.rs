@@ -3,23 +3,23 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::{
     Problem, State,
     access::Identity,
-    batch::{self, Item},
+    batch,
     entry::{self, Done, Pending},
     extract,
     orders::cancel_after_ns,
     rate::{Client, Kind},
     request::{PlaceRequest, ReplaceRequest},
-    view::OrderView,
 };
 use super::{may, subscriptions::Wish};
-use crate::domain::{AccountId, AccountName, CancelAll, ClientOrderId, OrderId, Priority, Scope, Side};
+use crate::domain::{AccountId, CancelAll, ClientOrderId, MomentText, OrderId, Scope, Side};
 use crate::queue::{ConnectionId, Target};
+use crate::stream::json::{Object, Raw, Word};
 
 /// The longest `id` that is echoed.
 const ID_BYTES_MAX: usize = 64;
@@ -226,54 +226,38 @@ impl Message<'_> {
     }
 }
 
-/// `{"channel":"reply","id":3,"ok":true,"order":{…}}`, or with a problem.
-#[derive(Debug, Serialize)]
-struct Reply<'a> {
-    channel: &'static str,
-    id: Option<&'a RawValue>,
-    ok: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<&'a OrderView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    orders: Option<&'a [Item]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    priority: Option<Priority>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    canceled: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replayed: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<AccountName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<&'a Problem>,
-}
-
-/// Writes the answer to a message.
-pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>) -> Vec<u8> {
-    let mut reply = Reply {
-        channel: "reply",
-        id,
-        ok: answer.is_ok(),
-        order: None,
-        orders: None,
-        priority: None,
-        canceled: None,
-        replayed: None,
-        account: None,
-        last_seq: None,
-        problem: None,
-    };
+/// Writes the answer to a message: `{"channel":"reply","id":3,"ok":true,"order":{…}}`, or with a problem.
+pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>, moments: &mut MomentText, into: &mut Vec<u8>) {
+    let mut reply = Object::begin(into, moments);
+    reply.field("channel", Word("reply")).field("id", id.map(|id| Raw(id.get()))).field("ok", answer.is_ok());
     match answer {
-        Ok(Done::Placed(order) | Done::Canceled(order)) => reply.order = Some(order),
-        Ok(Done::Replayed(order)) => (reply.order, reply.replayed) = (Some(order), Some(true)),
-        Ok(Done::Replaced(order, priority)) => (reply.order, reply.priority) = (Some(order), Some(*priority)),
-        Ok(Done::CanceledAll(count)) => reply.canceled = Some(*count),
-        Ok(Done::Batch(items)) => reply.orders = Some(items),
+        Ok(Done::Placed(order) | Done::Canceled(order)) => {
+            reply.object("order", |object| order.fields(object));
+        }
+        Ok(Done::Replayed(order)) => {
+            reply.object("order", |object| order.fields(object)).field("replayed", true);
+        }
+        Ok(Done::Replaced(order, priority)) => {
+            reply.object("order", |object| order.fields(object)).field("priority", Word(priority.as_str()));
+        }
+        Ok(Done::CanceledAll(count)) => {
+            reply.field("canceled", u64::from(*count));
+        }
+        Ok(Done::Batch(items)) => {
+            let items = serde_json::to_string(items).unwrap_or_default();
+            reply.field("orders", Raw(&items));
+        }
         Ok(Done::Applied) => {}
-        Ok(Done::Known(account, last_seq)) => (reply.account, reply.last_seq) = (*account, Some(*last_seq)),
-        Err(problem) => reply.problem = Some(problem),
+        Ok(Done::Known(account, last_seq)) => {
+            if let Some(account) = account {
+                reply.field("account", Word(account.as_str()));
+            }
+            reply.field("last_seq", *last_seq);
+        }
+        Err(problem) => {
+            let problem = serde_json::to_string(problem).unwrap_or_default();
+            reply.field("problem", Raw(&problem));
+        }
     }
-    serde_json::to_vec(&reply).unwrap_or_default()
+    reply.end();
 }

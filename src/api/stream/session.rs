@@ -36,8 +36,8 @@ use super::{
     seats::Seat,
     subscriptions::{Lost, Subscriptions, Wish},
 };
-use crate::domain::{AccountId, AccountName, Nanos, Scope};
-use crate::stream::text_frame;
+use crate::domain::{AccountId, AccountName, MomentText, Nanos, Scope};
+use crate::stream::{TextFrames, text_frame};
 
 /// How much is read from a socket at once. tungstenite keeps and clears this much for every connection, at every read.
 const READ_BUFFER: usize = 8 * 1024;
@@ -73,6 +73,9 @@ pub(super) struct Session {
     answering: FuturesOrdered<Answering>,
     /// A request that waits for its turn: it holds up those behind it, and nothing that goes out.
     held: Option<Held>,
+    /// Answers in the making, and what writes their moments.
+    replies: TextFrames,
+    moments: MomentText,
 }
 
 /// A message on its way to being understood.
@@ -151,6 +154,8 @@ impl Session {
             subscriptions,
             answering,
             held: None,
+            replies: TextFrames::default(),
+            moments: MomentText::default(),
         }
     }
 
@@ -264,7 +269,7 @@ impl Session {
             if full && !was_full {
                 self.state.metrics.limit("in_flight");
             }
-            let read_on = !full && self.held.is_none() && self.outbox.left() < OUT_BYTES_MAX;
+            let read_on = self.reads_on();
             if self.outbox.left() == 0 {
                 progress = Instant::now();
                 let Self { state, subscriptions, outbox, .. } = self;
@@ -294,7 +299,7 @@ impl Session {
                 }
                 message = self.inbound.next(), if read_on => {
                     pulse.heard();
-                    if let Err(end) = self.receive(message).await {
+                    if let Err(end) = self.receive_all(message).await {
                         return end;
                     }
                 }
@@ -321,6 +326,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Whether there is room for another request: for its answer, and none before it is held.
+    fn reads_on(&self) -> bool {
+        let room = self.answering.len() < self.state.limits.in_flight && self.outbox.left() < OUT_BYTES_MAX;
+        room && self.held.is_none()
     }
 
     /// Sends every answer, and everything up to the ends of the logs.
@@ -351,9 +362,20 @@ impl Session {
     fn answer(&mut self, first: (Option<Box<RawValue>>, Result<Done, Problem>)) {
         let mut next = Some(first);
         while let Some((id, answer)) = next {
-            self.outbox.push(text_frame(&message::reply(id.as_deref(), &answer)));
+            self.replies.push(|into| message::reply(id.as_deref(), &answer, &mut self.moments, into));
             next = self.answering.next().now_or_never().flatten();
         }
+        self.outbox.push(self.replies.take());
+    }
+
+    /// Takes in a message, and all others that are there too.
+    async fn receive_all(&mut self, first: Option<Result<Message, Error>>) -> Result<(), End> {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            self.receive(message).await?;
+            next = if self.reads_on() { self.inbound.next().now_or_never() } else { None };
+        }
+        Ok(())
     }
 
     async fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
