@@ -112,7 +112,7 @@ fn benches(criterion: &mut Criterion) {
     operation(criterion, "replace, another price", |venue| {
         let order_id = venue.place(limit(MAKER, Side::Buy, MIDDLE - 50, LOTS));
         let price = Some(whole(MIDDLE - 51));
-        let replace = Replace { account: MAKER, order_id, quantity: None, price, trigger_price: None };
+        let replace = Replace { account: MAKER, order_id, request_id: None, quantity: None, price, trigger_price: None };
         let spent = venue.time(&Command::Replace(replace));
         venue.cancel(order_id);
         spent

@@ -163,6 +163,9 @@ impl App {
                 Ok(())
             });
         });
+        let snapshots = venue.snapshots_ended().map(|ended| {
+            tasks.spawn("snapshots", async { drop(ended.await) });
+        });
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         if state.rates.is_some() {
@@ -194,6 +197,9 @@ impl App {
             }
             if logged.is_some() {
                 tasks.wait_for("executions").await?;
+            }
+            if snapshots.is_some() {
+                tasks.wait_for("snapshots").await?;
             }
             state.closing.cancel();
             state.sockets.close();

@@ -58,6 +58,8 @@ pub mod demo;
 
 pub mod health;
 
+pub mod inspect;
+
 pub mod key;
 
 pub mod tail;

@@ -10,7 +10,7 @@ use openoutcry::{
     config::{Config, ConfigError},
     demo,
     domain::AccountName,
-    health, key, tail, telemetry,
+    health, inspect, key, tail, telemetry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -43,6 +43,14 @@ enum Verb {
     Check,
     /// Follow a running venue's stream, a line a message.
     Tail(tail::Wish),
+    /// Print what the journal in a stopped venue's data directory has, a line of JSON a record, or check it.
+    Journal(inspect::Wish),
+    /// Execute all that a stopped venue's journal has once more, and compare it with what was recorded.
+    Replay {
+        /// The data directory of a stopped venue.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Ask the venue that this configuration describes whether it is ready; exit 0 if so.
     Health,
     /// Make keys.
@@ -119,6 +127,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::Tail(wish) => {
             telemetry::logging::init(&config.log)?;
             runtime(1)?.block_on(tail::run(config.server.listen, &wish, &mut std::io::stdout()))
+        }
+        Verb::Journal(wish) => inspect::journal(&wish, &mut std::io::stdout()),
+        Verb::Replay { dir } => {
+            say(&inspect::replay(&dir)?.to_string());
+            Ok(())
         }
         Verb::Health => {
             let listen = config.server.listen;

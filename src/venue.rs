@@ -9,6 +9,7 @@
 mod executions;
 mod genesis;
 mod recovery;
+mod snapshots;
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -17,17 +18,19 @@ use std::{
 };
 
 use anyhow::Context;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config, JournalMode};
+use crate::config::{self, Config, JournalConfig, JournalMode};
 use crate::domain::Nanos;
-use crate::engine::{Engine, Limits, RULES};
-use crate::executor::{Effects, Executor, Parts, Release};
+use crate::engine::{Limits, RULES};
+use crate::executor::{Effects, Executor, Release, Replica};
 use crate::journal::{self, Durability, Ended, Journal, Memory, SEGMENT_BYTES, Settings, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
 use crate::read::ReadModel;
 use crate::stream::{Hub, archive};
 use recovery::{Kept, Shown, recover};
+use snapshots::{Keeper, Pace};
 
 pub use genesis::static_quotes;
 
@@ -54,24 +57,33 @@ pub struct Running {
     executor: Executor,
     outlet: Outlet,
     journal: Box<dyn Journal<Effects>>,
-    journal_ended: Option<Ended>,
-    executions_ended: Option<archive::Ended>,
+    threads: Threads,
 }
 
 impl Running {
     /// How the thread of the log of executions ends, if there is one: well, after the journal's has.
     pub fn executions_ended(&mut self) -> Option<archive::Ended> {
-        self.executions_ended.take()
+        self.threads.executions_ended.take()
     }
 
     /// How the journal's thread ends, if it has one: well, after the executor has.
     pub fn journal_ended(&mut self) -> Option<Ended> {
-        self.journal_ended.take()
+        self.threads.journal_ended.take()
+    }
+
+    /// Ends once the last snapshot is made, if any is: after the journal's thread.
+    pub fn snapshots_ended(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.threads.snapshots_ended.take()
     }
 
     /// Executes until `drain` is canceled and the queue is empty.
     pub async fn run(self, drain: CancellationToken) {
-        self.executor.run(self.outlet, self.journal, drain).await;
+        let Self { executor, outlet, journal, threads } = self;
+        let executor = executor.run(outlet, journal, drain).await;
+        if let Some(pace) = threads.pace {
+            pace.stop();
+            pace.stopped(executor.into_replica());
+        }
     }
 }
 
@@ -83,32 +95,35 @@ impl Venue {
     /// If the data directory cannot be used, or the configuration does not go with what was traded before.
     pub fn open(config: &Config, now: fn() -> Nanos) -> anyhow::Result<(Self, Running)> {
         let (intake, outlet) = queue::queue(queue_settings(config));
-        let admission = Admission::default();
-        let engine = Engine::new(Limits::default());
-        let parts = Parts { engine, admission: admission.clone(), clock: Arc::new(now), delay: config.execution.delay };
-        let mut executor = Executor::new(parts);
+        let delay = config.execution.delay;
+        let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), delay);
         let hub = Hub::new(config.stream.ring as u64);
-        let mut shown = Shown { read: ReadModel::default(), hub, admission: admission.clone() };
-
         let random = RandomState::new().build_hasher().finish();
-        let kept = match durability(config.journal.mode) {
-            None => None,
-            Some(durability) => Some((recover(&config.server.data_dir, random, &mut executor, &mut shown)?, durability)),
+        let (mut executor, mut shown, kept) = match durability(config.journal.mode) {
+            None => {
+                let shown = Shown { read: ReadModel::default(), hub, admission: Admission::default() };
+                (make(Replica::new(Limits::default()), shown.admission.clone()), shown, None)
+            }
+            Some(durability) => {
+                let (executor, shown, kept) = recover(&config.server.data_dir, random, hub, make)?;
+                (executor, shown, Some((kept, durability)))
+            }
         };
+        let admission = shown.admission.clone();
         let commands = genesis::difference(config, executor.engine())?;
         let (records, effects) = executor.configure(commands);
         shown.define(&executor);
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
         let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone() };
-        let (mut journal, Threads { journal_failed, journal_ended, executions_ended, epoch }) =
-            start_journal(kept, release, random)?;
+        let (mut journal, threads) = start_journal(kept, release, random, &config.journal)?;
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);
         }
-        let epoch = format!("{epoch:016x}");
-        let venue = Self { intake, admission, read, hub, journal_failed, epoch };
-        Ok((venue, Running { executor, outlet, journal, journal_ended, executions_ended }))
+        let epoch = format!("{:016x}", threads.epoch);
+        let journal_failed = threads.journal_failed.clone();
+        let running = Running { executor, outlet, journal, threads };
+        Ok((Self { intake, admission, read, hub, journal_failed, epoch }, running))
     }
 }
 
@@ -117,6 +132,9 @@ struct Threads {
     journal_failed: Arc<AtomicBool>,
     journal_ended: Option<Ended>,
     executions_ended: Option<archive::Ended>,
+    snapshots_ended: Option<oneshot::Receiver<()>>,
+    /// What the thread of snapshots waits for.
+    pace: Option<Pace>,
     epoch: u64,
 }
 
@@ -124,23 +142,55 @@ fn start_journal(
     kept: Option<(Kept, Durability)>,
     release: Release,
     random: u64,
+    config: &JournalConfig,
 ) -> anyhow::Result<(Box<dyn Journal<Effects>>, Threads)> {
-    let Some((Kept { lock, executions, disk, recovered }, durability)) = kept else {
+    let Some((Kept { lock, executions, disk, recovered, snapshots, snapshot, ids }, durability)) = kept else {
         let journal = Memory::new(move |effects| release.release(effects));
-        let threads =
-            Threads { journal_failed: Arc::default(), journal_ended: None, executions_ended: None, epoch: random };
+        let threads = Threads {
+            journal_failed: Arc::default(),
+            journal_ended: None,
+            executions_ended: None,
+            snapshots_ended: None,
+            pace: None,
+            epoch: random,
+        };
         return Ok((Box::new(journal), threads));
     };
-    let settings = Settings { durability, segment_bytes: SEGMENT_BYTES, rules: RULES, new_epoch: random };
-    let executions::Executions { closing, ended: executions_ended, archive: _ } = executions;
-    let started = journal::start(disk, recovered, &settings, move |effects| {
+    let executions::Executions { closing, ended: executions_ended, archive, epoch } = executions;
+    let epoch = epoch.unwrap_or(random);
+    let keeper = Keeper {
+        _lock: lock.clone(),
+        read: release.read.clone(),
+        journal: disk.clone(),
+        snapshots,
+        executions: archive,
+        admission: release.admission.clone(),
+        epoch,
+        every: config.snapshot_every,
+        retain: config.retain,
+        newest: snapshot,
+        ids,
+    };
+    let (pace, snapshots_ended) = snapshots::start(keeper, recovered.last_number)?;
+    let released = pace.clone();
+    let settings = Settings { durability, segment_bytes: SEGMENT_BYTES, rules: RULES, new_epoch: epoch };
+    let started = journal::start(disk, recovered, &settings, move |effects: Effects| {
         // The directory is held, and executions are written, for as long as anything may still be released.
         let _held = (&lock, &closing);
+        let number = effects.number;
         release.release(effects);
+        released.released(number);
     });
     let Started { journal, health, ended, epoch } = started.context("cannot write the journal")?;
-    let (journal_failed, executions_ended) = (health.flag(), Some(executions_ended));
-    Ok((Box::new(journal), Threads { journal_failed, journal_ended: Some(ended), executions_ended, epoch }))
+    let threads = Threads {
+        journal_failed: health.flag(),
+        journal_ended: Some(ended),
+        executions_ended: Some(executions_ended),
+        snapshots_ended: Some(snapshots_ended),
+        pace: Some(pace),
+        epoch,
+    };
+    Ok((Box::new(journal), threads))
 }
 
 fn durability(mode: JournalMode) -> Option<Durability> {

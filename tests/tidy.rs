@@ -26,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app", &["domain", "queue", "stream", "read", "market", "config", "telemetry", "api", "venue"]),
     ("demo", &["domain", "queue", "market", "config", "venue", "app"]),
     ("health", &[]),
+    ("inspect", &["domain", "disk", "engine", "queue", "executor", "journal"]),
     ("key", &["domain"]),
     ("tail", &["key"]),
     ("lib", &[]),

@@ -65,7 +65,7 @@ fn command(source: &mut Unstructured, seq: u64, orders: u64) -> Result<Command> 
     Ok(match source.int_in_range(0..=31)? {
         0..=13 => Command::Place(place(source, account_id)?),
         14..=16 => Command::Cancel { account: account_id, order_id },
-        17..=20 => Command::Replace(Replace {
+        17..=20 => Command::Replace(Replace { request_id: None,
             account: account_id,
             order_id,
             quantity: maybe(source, quantity)?,

@@ -3,6 +3,7 @@
 use axum::{
     Extension, Json,
     extract::State as Shared,
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -28,8 +29,13 @@ pub(super) async fn place(
     Shared(state): Shared<State>,
     Trades(account): Trades,
     client: Option<Extension<Client>>,
+    headers: HeaderMap,
     body: JsonBody<Batch>,
 ) -> Result<Response, Problem> {
+    if extract::idempotency_key(&headers)?.is_some() {
+        let detail = "Idempotency-Key names one request: give each order of a batch a client_order_id";
+        return Err(Problem::bad_request("idempotency_key", detail));
+    }
     let requests: Vec<&RawValue> = body.parse_array()?;
     let more = check(&requests)?;
     // One of its orders is paid for as the request.

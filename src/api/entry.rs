@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 
 use super::{Problem, State, batch::Item, problem::RequestOutcome, request::Terms, view::OrderView};
 use crate::domain::{
-    AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Status,
+    AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Replace, Status,
 };
-use crate::queue::{Action, Answer, ConnectionId, Fingerprint, InFlight, Known, Target, Verdict};
+use crate::queue::{Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, Target, Use, Verdict};
 use crate::read::Found;
 
 /// What a request came to.
@@ -28,6 +28,8 @@ pub(super) enum Done {
     CanceledAll(u32),
     /// The order with its new terms.
     Replaced(OrderView, Priority),
+    /// The order of an earlier replace with the same id.
+    ReplacedBefore(OrderView, Priority),
     /// The client said who it is: its account, and the `seq` of that account's last execution.
     Known(Option<AccountName>, u64),
     /// What became of each order of a batch.
@@ -41,10 +43,10 @@ pub(super) enum Done {
 pub(super) enum Pending {
     /// It waits for the executor; a new order may have a client id to ask for it with.
     Queued(oneshot::Receiver<Answer>, Option<ClientOrderId>),
-    /// It repeats a request whose order is known.
-    Known(AccountId, OrderId),
+    /// It repeats a request that is known.
+    Known(AccountId, Use, Became),
     /// It repeats a request that is on its way.
-    InFlight(AccountId, ClientOrderId, InFlight),
+    InFlight(AccountId, Use, ClientOrderId, InFlight),
 }
 
 /// Submits a new order.
@@ -56,10 +58,10 @@ pub(super) async fn place(state: &State, place: Place, connection: Option<Connec
     let (account, client_order_id) = (place.account, place.client_order_id);
     let reservation = match client_order_id {
         None => None,
-        Some(id) => match state.admission.reserve(account, id, Fingerprint::of(&place)) {
+        Some(id) => match state.admission.reserve(account, Use::Order, id, Fingerprint::of(&place)) {
             Verdict::New(reservation) => Some(reservation),
-            Verdict::Repeat(Known::Order(order_id)) => return Ok(Pending::Known(account, order_id)),
-            Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, id, known)),
+            Verdict::Repeat(Known::Done(became)) => return Ok(Pending::Known(account, Use::Order, became)),
+            Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Order, id, known)),
             Verdict::Conflict => {
                 let detail = "This client_order_id belongs to another order";
                 return Err(Problem::refused("client_order_id_conflict", detail));
@@ -88,7 +90,7 @@ pub(super) async fn cancel(
     send(state, Action::Cancel { account, target }, connection).await
 }
 
-/// Submits a replace.
+/// Submits a replace, which may have an id of its own.
 ///
 /// # Errors
 ///
@@ -98,11 +100,37 @@ pub(super) async fn replace(
     account: AccountId,
     target: Target,
     terms: Terms,
+    request_id: Option<ClientOrderId>,
     connection: Option<ConnectionId>,
 ) -> Result<Pending, Problem> {
     known(state, account, target)?;
     let Terms { quantity, price, trigger_price } = terms;
-    send(state, Action::Replace { account, target, quantity, price, trigger_price }, connection).await
+    let action = Action::Replace { account, target, request_id, quantity, price, trigger_price };
+    let Some(id) = request_id else { return send(state, action, connection).await };
+    // Of a target whose order is in flight itself, the number is not known yet: only the terms tell requests apart.
+    let order_id = order_id(state, account, target);
+    let (request_id, of) = (request_id, order_id.unwrap_or_default());
+    let asked = Fingerprint::of_replace(&Replace { account, order_id: of, request_id, quantity, price, trigger_price });
+    let conflict = || Problem::refused("idempotency_conflict", "This Idempotency-Key belongs to another request");
+    let reservation = match state.admission.reserve(account, Use::Replace, id, asked) {
+        Verdict::New(reservation) => reservation,
+        Verdict::Repeat(Known::Done(became)) if order_id == Some(became.order_id) => {
+            return Ok(Pending::Known(account, Use::Replace, became));
+        }
+        Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Replace, id, known)),
+        Verdict::Repeat(Known::Done(_)) | Verdict::Conflict => return Err(conflict()),
+    };
+    let pending = send(state, action, connection).await?;
+    reservation.queued();
+    Ok(pending)
+}
+
+/// The order that is meant, as far as its number is known.
+fn order_id(state: &State, account: AccountId, target: Target) -> Option<OrderId> {
+    match target {
+        Target::OrderId(order_id) => Some(order_id),
+        Target::ClientOrderId(id) => state.admission.order_id(account, id),
+    }
 }
 
 /// Submits a cancel of many.
@@ -169,7 +197,9 @@ async fn queue(
 /// Refuses a client id that no order ever had, without troubling the queue.
 fn known(state: &State, account: AccountId, target: Target) -> Result<(), Problem> {
     match target {
-        Target::ClientOrderId(id) if state.admission.find(account, id).is_none() => Err(Problem::unknown_order()),
+        Target::ClientOrderId(id) if state.admission.find(account, Use::Order, id).is_none() => {
+            Err(Problem::unknown_order())
+        }
         _ => Ok(()),
     }
 }
@@ -181,12 +211,12 @@ fn known(state: &State, account: AccountId, target: Target) -> Result<(), Proble
 /// The problem that the venue answers with, or 504 if it does not answer in time.
 pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) -> Result<Done, Problem> {
     match pending {
-        Pending::Known(account, order_id) => replay(state, account, order_id),
-        Pending::InFlight(account, id, known) => {
+        Pending::Known(account, of, became) => replay(state, account, of, became),
+        Pending::InFlight(account, of, id, known) => {
             // Either end of the wait means the same: look again.
             let _ended = tokio::time::timeout(state.request_timeout, known).await;
-            match state.admission.find(account, id) {
-                Some(Known::Order(order_id)) => replay(state, account, order_id),
+            match state.admission.find(account, of, id) {
+                Some(Known::Done(became)) => replay(state, account, of, became),
                 _ => Err(Problem::in_flight()),
             }
         }
@@ -245,10 +275,7 @@ fn too_late(state: &State, status: StatusCode, code: &'static str, detail: Strin
 
 /// Where the engine knows no such order, the read model may: it ended, and longer ago than the engine remembers.
 pub(super) fn ended(state: &State, account: AccountId, target: Target, problem: Problem) -> Problem {
-    let order_id = match target {
-        Target::OrderId(order_id) => Some(order_id),
-        Target::ClientOrderId(id) => state.admission.order_id(account, id),
-    };
+    let order_id = order_id(state, account, target);
     if problem.status() != StatusCode::NOT_FOUND {
         return problem;
     }
@@ -266,12 +293,15 @@ fn refused(state: &State, order: &Arc<Order>) -> Problem {
     Problem::refused(code, detail).with_order(state.view(order))
 }
 
-fn replay(state: &State, account: AccountId, order_id: OrderId) -> Result<Done, Problem> {
-    match state.read.order(account, order_id) {
-        Found::Order(order) if order.status == Status::Rejected => Err(refused(state, &order).replayed()),
-        Found::Order(order) => Ok(Done::Replayed(state.view(&order))),
-        Found::Gone | Found::Unknown => {
-            let detail = format!("Order {order_id} of this client_order_id has ended, and is not kept any more");
+/// The answer to a request that came before: the order as it is now.
+fn replay(state: &State, account: AccountId, of: Use, became: Became) -> Result<Done, Problem> {
+    let order_id = became.order_id;
+    match (state.read.order(account, order_id), of) {
+        (Found::Order(order), Use::Order) if order.status == Status::Rejected => Err(refused(state, &order).replayed()),
+        (Found::Order(order), Use::Order) => Ok(Done::Replayed(state.view(&order))),
+        (Found::Order(order), Use::Replace) => Ok(Done::ReplacedBefore(state.view(&order), became.priority)),
+        (Found::Gone | Found::Unknown, _) => {
+            let detail = format!("Order {order_id} of this request has ended, and is not kept any more");
             Err(Problem::new(StatusCode::GONE, "gap", detail).with_outcome(RequestOutcome::Accepted))
         }
     }

@@ -11,8 +11,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
-use super::{Limits, Problem, State};
-use crate::domain::{Instrument, OrderId, Symbol};
+use super::{Limits, Problem, State, problem::FieldError};
+use crate::domain::{ClientOrderId, Instrument, OrderId, Symbol};
 
 /// So much of a body that is too large is read and dropped, so that the client gets to read the answer.
 const BODY_DRAINED_MAX: usize = 4 * 1024 * 1024;
@@ -211,6 +211,40 @@ pub(super) fn instrument<'a>(state: &'a State, text: &str) -> Result<&'a Instrum
     let symbol = Symbol::parse_path(text).ok();
     let found = symbol.and_then(|symbol| state.read.instrument(&symbol));
     found.ok_or_else(|| Problem::not_found("unknown_symbol", format!("Unknown symbol: {text:.32}")))
+}
+
+/// The `Idempotency-Key` header: what a `client_order_id` may be, in quotes or without.
+///
+/// # Errors
+///
+/// 400 if it is none, or there is more than one.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<ClientOrderId>, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let bad = |detail: String| Problem::bad_request("idempotency_key", detail);
+    if values.next().is_some() {
+        return Err(bad("There is more than one Idempotency-Key".to_owned()));
+    }
+    let text = value.to_str().unwrap_or_default().trim();
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    ClientOrderId::parse(text).map(Some).map_err(|error| bad(format!("Idempotency-Key {error}")))
+}
+
+/// The id of a new order, from its body or the `Idempotency-Key` header.
+///
+/// # Errors
+///
+/// As [`idempotency_key`]; 422 if both name one, and not the same.
+pub(super) fn client_order_id(
+    headers: &HeaderMap,
+    in_body: Option<ClientOrderId>,
+) -> Result<Option<ClientOrderId>, Problem> {
+    let in_header = idempotency_key(headers)?;
+    if in_header.is_some() && in_body.is_some() && in_header != in_body {
+        let message = "must be equal to Idempotency-Key where both are given".to_owned();
+        return Err(Problem::invalid(vec![FieldError { field: "client_order_id", message }]));
+    }
+    Ok(in_body.or(in_header))
 }
 
 #[cfg(test)]

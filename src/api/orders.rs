@@ -18,7 +18,7 @@ use super::{
     view::{self, OrderView},
 };
 use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Side};
-use crate::queue::{Known, Target};
+use crate::queue::{Known, Target, Use};
 use crate::read::{Found, OrdersQuery, StatusFilter};
 
 /// The most orders on one page.
@@ -35,7 +35,8 @@ pub(super) async fn place(
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {
-    let place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
+    let mut place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
+    place.client_order_id = extract::client_order_id(&headers, place.client_order_id)?;
     if !prefers_async(&headers) {
         let pending = entry::place(&state, place, None).await?;
         return entry::finish(&state, account, pending).await.map(respond);
@@ -85,6 +86,10 @@ pub(super) fn respond(done: Done) -> Response {
         Done::Canceled(order) => json(order.json(|_| {})).into_response(),
         Done::CanceledAll(count) => Json(serde_json::json!({ "canceled": count })).into_response(),
         Done::Replaced(order, priority) => json(view::replaced(&order, priority)).into_response(),
+        Done::ReplacedBefore(order, priority) => {
+            let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
+            (StatusCode::OK, replayed, json(view::replaced(&order, priority))).into_response()
+        }
         Done::Batch(items) => Json(items).into_response(),
         Done::Applied | Done::Known(..) => Json(serde_json::json!({})).into_response(),
     }
@@ -126,8 +131,8 @@ pub(super) async fn get_by_client_id(
     PathOf(id): PathOf,
 ) -> Result<Json<OrderView>, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
-    match state.admission.find(account, id) {
-        Some(Known::Order(order_id)) => found(&state, state.read.order(account, order_id)),
+    match state.admission.find(account, Use::Order, id) {
+        Some(Known::Done(became)) => found(&state, state.read.order(account, became.order_id)),
         Some(Known::InFlight(_)) => Err(Problem::in_flight()),
         None => Err(Problem::unknown_order()),
     }
@@ -225,10 +230,11 @@ pub(super) async fn replace(
     Shared(state): Shared<State>,
     Trades(account): Trades,
     PathOf(order_id): PathOf,
+    headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let order_id = extract::order_id(&order_id)?;
-    replace_target(&state, account, Target::OrderId(order_id), &body).await
+    replace_target(&state, account, Target::OrderId(order_id), &headers, &body).await
 }
 
 /// `PATCH /orders/by-client-id/{client_order_id}`
@@ -236,15 +242,23 @@ pub(super) async fn replace_by_client_id(
     Shared(state): Shared<State>,
     Trades(account): Trades,
     PathOf(id): PathOf,
+    headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
-    replace_target(&state, account, Target::ClientOrderId(id), &body).await
+    replace_target(&state, account, Target::ClientOrderId(id), &headers, &body).await
 }
 
-async fn replace_target(state: &State, account: AccountId, target: Target, body: &JsonBody) -> Result<Response, Problem> {
+async fn replace_target(
+    state: &State,
+    account: AccountId,
+    target: Target,
+    headers: &HeaderMap,
+    body: &JsonBody,
+) -> Result<Response, Problem> {
     let terms = body.parse::<ReplaceRequest<'_>>()?.check()?;
-    let pending = entry::replace(state, account, target, terms, None).await?;
+    let request_id = extract::idempotency_key(headers)?;
+    let pending = entry::replace(state, account, target, terms, request_id, None).await?;
     entry::finish(state, account, pending)
         .await
         .map(respond)

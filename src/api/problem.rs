@@ -150,9 +150,9 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// 409: the order of this client id is on its way.
+    /// 409: the request of this id is on its way.
     pub fn in_flight() -> Self {
-        let detail = "An order with this client_order_id is in flight: ask again";
+        let detail = "A request with this id is in flight: ask again";
         Self::new(StatusCode::CONFLICT, "in_flight", detail)
             .with_outcome(RequestOutcome::Unknown)
             .with_retry_after(Duration::from_secs(1))

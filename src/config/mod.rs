@@ -37,7 +37,7 @@ pub use self::auth::{AuthConfig, AuthMode};
 pub use self::execution::ExecutionConfig;
 pub use self::feed::{FeedConfig, FeedKind};
 pub use self::instrument::InstrumentConfig;
-pub use self::journal::{JournalConfig, JournalMode};
+pub use self::journal::{JournalConfig, JournalMode, Retain};
 pub use self::key::KeyConfig;
 pub use self::limits::LimitsConfig;
 pub use self::log::{LogConfig, LogFormat};

@@ -74,6 +74,20 @@ fn a_file_is_laid_over_the_defaults_key_by_key_and_lists_replace_lists() {
 }
 
 #[test]
+fn what_is_retained_is_all_or_a_size() {
+    for (text, retain) in [("all", Retain::All), ("0KiB", Retain::Bytes(0)), ("3 GiB", Retain::Bytes(3 << 30))] {
+        let config = load(&format!("journal.retain = \"{text}\"")).unwrap();
+        assert_eq!(config.journal.retain, retain);
+        let again = load(&config.effective_toml().unwrap()).unwrap();
+        assert_eq!(again.journal, config.journal);
+    }
+    for text in ["", "10", "10GB", "-1GiB", "+1GiB", "999999999999TiB"] {
+        let refused = refused(&format!("journal.retain = \"{text}\""));
+        assert!(refused.ends_with("such as \"10GiB\"; the units are KiB, MiB, GiB, TiB"), "{refused}");
+    }
+}
+
+#[test]
 fn the_journal_has_three_modes() {
     for (word, mode) in [("fsync", JournalMode::Fsync), ("os", JournalMode::Os), ("none", JournalMode::None)] {
         assert_eq!(load(&format!("journal.mode = \"{word}\"")).unwrap().journal.mode, mode);
@@ -106,7 +120,10 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
             "c.toml:2: queue.order_capacity: no such key, expected one of `orders_capacity`, `cancels_capacity`, \
              `discipline`, `on_full`, `enqueue_timeout`",
         ),
-        ("[journal]\nmodes = 1", "c.toml:2: journal.modes: no such key, expected `mode`"),
+        (
+            "[journal]\nmodes = 1",
+            "c.toml:2: journal.modes: no such key, expected one of `mode`, `snapshot_every`, `retain`",
+        ),
         ("\nqueue = 5", "c.toml:2: queue: must be a table, not integer `5`"),
         ("[instruments]", "c.toml:1: instruments: must be a list, not a table"),
         ("instruments = []", "c.toml:1: instruments: must have at least 1 of them"),

@@ -118,6 +118,8 @@ pub struct Replace {
     pub account: AccountId,
     /// Which order.
     pub order_id: OrderId,
+    /// The client's id for this request, so that a retry of it does nothing (FIX 11).
+    pub request_id: Option<ClientOrderId>,
     /// The new total, traded parts included.
     pub quantity: Option<Decimal>,
     /// The new limit.

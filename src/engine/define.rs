@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// Instruments that a venue may have.
-const INSTRUMENTS_MAX: usize = 65_536;
+pub(super) const INSTRUMENTS_MAX: usize = 65_536;
 
 impl Engine {
     /// Defines the next instrument, or changes the rules of one.

@@ -13,7 +13,7 @@ impl Engine {
     }
 
     /// Works out when something is due next.
-    fn refresh_due(&mut self) {
+    pub(super) fn refresh_due(&mut self) {
         let order = self.order_ends.first().map(|(at, _)| *at);
         let account = self.account_ends.first().map(|(at, _)| *at);
         self.next_due = order.into_iter().chain(account).min().unwrap_or(NEVER);

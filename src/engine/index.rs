@@ -160,6 +160,8 @@ impl Index {
     }
 }
 
+mod restore;
+
 #[cfg(test)]
 mod tests {
     use super::*;

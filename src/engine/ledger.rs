@@ -232,6 +232,16 @@ impl Ledger {
         pot.fees = pot.fees.wrapping_add(amount);
     }
 
+    /// Puts back what was saved of an asset: the pots' sums, in their order.
+    pub(super) fn set_sums(&mut self, asset: u32, [fees, world, deposited]: [i128; 3]) {
+        self.pots[asset] = Pot { fees, world, deposited };
+    }
+
+    /// Puts back what was saved of an account.
+    pub(super) fn set_row(&mut self, account: u32, asset: u32, free: i128, held: i128) {
+        *self.row_mut(account, asset) = Row { free, held };
+    }
+
     /// Asserts that an asset is all where it should be, given what was counted in all accounts.
     pub(super) fn assert_all_found(&self, asset: u32, counted: i128) {
         let Pot { fees, world, deposited } = self.pots[asset];

@@ -13,7 +13,8 @@
 //! answers, without overflow and in time bounded by the orders it touches. A broken assertion is a bug, and stops the process.
 //!
 //! Reading order: [`book`] (prices and queues), [`market`] and [`rules`] (one instrument), [`orders`], [`ledger`], then what happens:
-//! `check`, `place`, `hold`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`, `audit`.
+//! `check`, `place`, `hold`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`, `audit`; `state` is all of
+//! it as bytes.
 
 #![deny(
     clippy::disallowed_methods,
@@ -47,6 +48,7 @@ mod trigger;
 
 mod audit;
 mod hash;
+mod state;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -56,6 +58,7 @@ use market::Market;
 use orders::Orders;
 use table::Table;
 
+pub use state::StateError;
 pub use table::NONE;
 pub use view::{AccountView, Balance, OrderView, Prices};
 
@@ -66,7 +69,7 @@ pub const OPEN_ORDERS_MAX: u32 = 100_000_000;
 
 /// The version of the rules by which commands are executed. It is raised with every change that lets the same commands come
 /// to other executions: what was kept under other rules is not replayed under these.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 
 /// The largest [`Limits::closed_kept`].
 const CLOSED_KEPT_MAX: u32 = 1_000_000_000;

@@ -6,6 +6,8 @@
 //! have ended after it; its slot is used again at once, so that live orders stay close together. Memory: 64 + 4 bytes an order,
 //! 144 more for what is kept aside. Every operation is O(1).
 
+mod restore;
+
 use super::book::{Node, Nodes, Owner};
 use super::index::Index;
 use super::table::{NONE, Table};

@@ -6,8 +6,8 @@ use super::orders::{Found, NEVER, Order};
 use super::report::{lots, shown};
 use super::table::NONE;
 use crate::domain::{
-    AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, Instrument, InstrumentId, Money,
-    Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy,
+    AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, ExecId, Instrument, InstrumentId,
+    Money, Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Seq, Side, Status, TimeInForce, TriggerBy,
 };
 
 /// An account.
@@ -21,6 +21,8 @@ pub struct AccountView {
     pub checked: bool,
     /// How many orders it has in books and waiting.
     pub open_orders: u32,
+    /// The number of its last execution.
+    pub last_seq: Seq,
 }
 
 /// What an account has of one asset.
@@ -114,7 +116,13 @@ impl Engine {
     /// An account.
     pub fn account(&self, account: AccountId) -> Option<AccountView> {
         let found = self.ledger.find(account.0)?;
-        Some(AccountView { id: account, name: found.name, checked: found.checked, open_orders: found.open.count() })
+        Some(AccountView {
+            id: account,
+            name: found.name,
+            checked: found.checked,
+            open_orders: found.open.count(),
+            last_seq: Seq(found.seq),
+        })
     }
 
     /// What an account has, by asset in the order in which assets were first named.
@@ -130,6 +138,16 @@ impl Engine {
     /// What the venue took in fees, by asset.
     pub fn fees(&self) -> impl Iterator<Item = (AssetName, Money)> + '_ {
         (0..).zip(self.ledger.assets()).map(|(number, asset)| (*asset, Money::from_units(self.ledger.fees(number))))
+    }
+
+    /// The last order that was numbered; 0 if none was.
+    pub fn last_order(&self) -> OrderId {
+        OrderId(self.last.order)
+    }
+
+    /// The last execution that was numbered; 0 if none was.
+    pub fn last_execution(&self) -> ExecId {
+        ExecId(self.last.execution)
     }
 
     /// An exchange's name.

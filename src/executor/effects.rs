@@ -7,13 +7,14 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use super::Public;
 use crate::domain::{
-    AccountId, AccountName, ClientOrderId, Instrument, InstrumentId, LevelChange, MomentText, Order, OrderId, Outcome,
-    Price, Report, Side, Trade, TradeReport,
+    AccountId, AccountName, Instrument, InstrumentId, LevelChange, MomentText, Order, OrderId, Outcome, Price, Report,
+    Side, Trade, TradeReport,
 };
 use crate::engine::{self, Engine};
 use crate::journal::Record;
-use crate::queue::Answer;
+use crate::queue::{Answer, Entry};
 use crate::read::{self, Changes};
 use crate::stream::{
     Block, BlockBuilder,
@@ -35,8 +36,8 @@ pub struct Effects {
     pub trades: Vec<(InstrumentId, Block)>,
     /// Finished frames of book changes, by instrument.
     pub books: Vec<(InstrumentId, Block)>,
-    /// Client ids whose orders were numbered.
-    pub kept: Vec<(AccountId, ClientOrderId, OrderId)>,
+    /// Client ids whose requests were executed.
+    pub kept: Vec<Entry>,
     /// Who is answered, and what.
     pub replies: Vec<(oneshot::Sender<Answer>, Answer)>,
 }
@@ -70,6 +71,20 @@ struct Numbers {
 }
 
 impl Batch {
+    /// Goes on with the numbers that were public.
+    pub(super) fn resume(&mut self, public: &[Public]) {
+        for (public, id) in public.iter().zip((0..).map(InstrumentId)) {
+            self.numbers.trades.insert(id, public.trades + 1);
+            self.numbers.books.insert(id, public.books);
+        }
+    }
+
+    /// What is public of an instrument.
+    pub(super) fn public(&self, instrument: InstrumentId) -> Public {
+        let trades = self.numbers.trades.get(&instrument).map_or(0, |next| next - 1);
+        Public { trades, books: self.numbers.books.get(&instrument).copied().unwrap_or(0), ..Public::default() }
+    }
+
     /// Adds an execution of a command. The order as it is after it is shown once the command is done; of the order that the
     /// command itself is about, which is told of first, only what it came to at last.
     pub(super) fn report(&mut self, report: Report, account: &AccountName) {

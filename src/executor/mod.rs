@@ -11,6 +11,7 @@
 
 mod effects;
 mod release;
+mod replica;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,11 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 pub use effects::Effects;
 pub use release::Release;
+pub use replica::{Public, Replica, ReplicaError, shown};
 
-use crate::domain::{AccountId, Command, Events, ExecutionType, Nanos, OrderId, Outcome, Place, Replace, Report};
+use crate::domain::{
+    AccountId, Command, Events, ExecutionType, InstrumentId, Nanos, OrderId, Outcome, Place, Priority, Replace, Report,
+};
 use crate::engine::Engine;
 use crate::journal::{Journal, Record};
-use crate::queue::{Action, Admission, Answer, Fingerprint, Outlet, Request, Target};
+use crate::queue::{Action, Admission, Answer, Became, Entry, Fingerprint, Outlet, Request, Secret, Target, Use};
 use effects::Batch;
 
 /// The most requests that are executed before their effects are released: bounds how long a reader waits behind a batch.
@@ -69,6 +73,22 @@ impl Executor {
         Self { parts, number: 0, stamp: Nanos(0), events: Events::default(), batch: Batch::default(), quotes: Vec::new() }
     }
 
+    /// An executor that goes on where a replica ends.
+    pub fn resume(replica: Replica, admission: Admission, clock: Clock, delay: Duration) -> Self {
+        let Replica { engine, number, stamp, public, .. } = replica;
+        let mut executor = Self::new(Parts { engine, admission, clock, delay });
+        (executor.number, executor.stamp) = (number, stamp);
+        executor.batch.resume(&public);
+        executor
+    }
+
+    /// What it has come to, between two batches. Trades that were shown are not known here.
+    pub fn into_replica(self) -> Replica {
+        let public = (0..).map(InstrumentId).zip(self.parts.engine.instruments());
+        let public = public.map(|(id, _)| self.batch.public(id)).collect();
+        Replica::of(self.parts.engine, self.number, self.stamp, public)
+    }
+
     /// The engine, to look at.
     pub fn engine(&self) -> &Engine {
         &self.parts.engine
@@ -82,8 +102,13 @@ impl Executor {
         self.finish_batch()
     }
 
-    /// Executes until `drain` is canceled and the queue is empty.
-    pub async fn run(mut self, mut outlet: Outlet, mut journal: Box<dyn Journal<Effects>>, drain: CancellationToken) {
+    /// Executes until `drain` is canceled and the queue is empty; gives itself back as it then is.
+    pub async fn run(
+        mut self,
+        mut outlet: Outlet,
+        mut journal: Box<dyn Journal<Effects>>,
+        drain: CancellationToken,
+    ) -> Self {
         let mut draining = false;
         loop {
             tokio::select! {
@@ -93,7 +118,7 @@ impl Executor {
                     outlet.close();
                     continue;
                 }
-                ready = outlet.ready() => if !ready { break },
+                ready = outlet.ready() => if !ready { return self },
                 () = passed(self.time_left()) => {
                     self.apply(Command::Tick);
                 }
@@ -161,9 +186,14 @@ impl Executor {
         Some(match action {
             Action::Place(place) => Command::Place(place),
             Action::Cancel { account, target } => Command::Cancel { account, order_id: self.order_id(account, target)? },
-            Action::Replace { account, target, quantity, price, trigger_price } => {
-                let order_id = self.order_id(account, target)?;
-                Command::Replace(Replace { account, order_id, quantity, price, trigger_price })
+            Action::Replace { account, target, request_id, quantity, price, trigger_price } => {
+                let Some(order_id) = self.order_id(account, target) else {
+                    if let Some(id) = request_id {
+                        self.parts.admission.release(account, Use::Replace, id);
+                    }
+                    return None;
+                };
+                Command::Replace(Replace { account, order_id, request_id, quantity, price, trigger_price })
             }
             Action::CancelAll(cancel_all) => Command::CancelAll(cancel_all),
             Action::CancelAfter { account, timeout_ns } => Command::CancelAfter { account, timeout_ns },
@@ -234,11 +264,15 @@ impl Executor {
 
     /// Notes what a command touched beyond its events.
     fn note(&mut self, command: &Command, outcome: Outcome) {
+        let admission = &self.parts.admission;
+        if let Some(entry) = entry_of(admission.secret(), command, outcome) {
+            admission.executed(&entry);
+            self.batch.effects.kept.push(entry);
+        } else if let Command::Replace(Replace { account, request_id: Some(id), .. }) = command {
+            // It changed nothing: to try again is no second time.
+            admission.release(*account, Use::Replace, *id);
+        }
         match (command, outcome) {
-            (Command::Place(place @ Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
-                self.parts.admission.numbered(*account, *id, Fingerprint::of(place), order_id);
-                self.batch.effects.kept.push((*account, *id, order_id));
-            }
             (Command::Deposit { account, .. }, _) => {
                 self.batch.accounts.insert(*account);
             }
@@ -260,6 +294,24 @@ impl Executor {
         let (records, effects, next) = batch.finish();
         self.batch = next;
         (records, effects)
+    }
+}
+
+/// What is remembered of a command that came with a client's id, if it had an effect.
+fn entry_of(secret: Secret, command: &Command, outcome: Outcome) -> Option<Entry> {
+    match (command, outcome) {
+        (Command::Place(place @ Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
+            let became = Became { order_id, priority: Priority::Kept };
+            Some(Entry::of(secret, *account, Use::Order, id, Fingerprint::of(place), became))
+        }
+        (
+            Command::Replace(replace @ Replace { account, request_id: Some(id), .. }),
+            Outcome::Replaced(order_id, priority),
+        ) => {
+            let became = Became { order_id, priority };
+            Some(Entry::of(secret, *account, Use::Replace, id, Fingerprint::of_replace(replace), became))
+        }
+        _ => None,
     }
 }
 

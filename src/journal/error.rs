@@ -32,13 +32,13 @@ pub enum JournalError {
         what: Damage,
     },
     /// Another version of this program wrote it.
-    #[error("{} has journal format {found}, and this version reads format {known} only", file.display())]
+    #[error("{} has format {found}, and this version reads none above {known}", file.display())]
     Format {
         /// The segment.
         file: PathBuf,
         /// The format that it says it has.
         found: u32,
-        /// The one format that can be read.
+        /// The newest format that can be read.
         known: u32,
     },
     /// The segments do not reach back to the record that reading should start from.
@@ -91,6 +91,9 @@ pub enum Damage {
         /// What it should say.
         expected: u64,
     },
+    /// A snapshot, or a file of ids, has another checksum or length than its header says, or no header.
+    #[error("the snapshot is not what was written")]
+    Snapshot,
     /// A frame's header is no header, or its checksum differs.
     #[error("no frame starts here, and there are valid frames after it")]
     Frame,

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Reading order: `codec` (a command as bytes), `format` (segments and frames), [`disk`](crate::disk) (what is asked of a file system),
-//! `segments` and `log` (frames into segments), `writer` (the thread), [`reader`] (all of it back), [`lock`] (one process at a time).
+//! `segments` and `log` (frames into segments), `writer` (the thread), [`reader`] (all of it back), [`lock`] (one process at a time),
+//! [`snapshots`] (what makes old records unnecessary).
 //!
 //! **Invariant: kept, then released.** Nothing is released before its batch is kept as the [`Durability`] says, and batches
 //! are released in the order in which they were appended.
@@ -23,7 +24,7 @@
 //! **Limits.** [`WAITING_MAX`] batches wait for the writer, then `append` blocks. A record takes about 60 bytes, a journal
 //! grows until its segments are retired from outside.
 //!
-//! Deliberately absent: snapshots, what executions looked like (only a hash of them is kept), and any interpretation of
+//! Deliberately absent: what is in a snapshot, what executions looked like (only a hash of them is kept), and any interpretation of
 //! the commands. [`Memory`] keeps nothing, so it releases at once.
 
 mod codec;
@@ -38,6 +39,9 @@ pub mod reader;
 
 pub mod lock;
 
+mod retire;
+pub mod snapshots;
+
 mod memory;
 #[cfg(test)]
 mod tests;
@@ -48,6 +52,8 @@ pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings};
 pub use memory::Memory;
 pub use reader::{Frame, Reader, Recovered, Torn, find_end};
+pub use retire::{retire, segments};
+pub use snapshots::{Snapshot, Snapshots};
 pub use writer::{Ended, File, Health, Started, WAITING_MAX, start};
 
 use crate::domain::{Command, Nanos};

@@ -7,19 +7,21 @@
 //!   orders never sheds a cancel. Quotes are conflated: only the newest of an exchange and instrument waits.
 //! - **Depth** counts what is not yet executed, wherever it is: a place in a lane is given back when its request is
 //!   executed, not when the executor takes it from the channel. So `sent = received + depth`, and `depth ≤ capacity`.
-//! - **Admission** is one table: a client's id is reserved before its order is queued and freed if the queue refuses it.
+//! - **Admission** is one table: a client's id is reserved before its request is queued and freed if the queue refuses it.
 //!
 //! Costs: O(1) a request. It knows nothing of what a command does.
 
 mod admission;
 mod conflated;
+mod entry;
 mod intake;
 mod lane;
 mod outlet;
 mod request;
 
-pub use admission::{Admission, Fingerprint, InFlight, Known, Reservation, Verdict};
+pub use admission::{Admission, Became, Fingerprint, InFlight, Known, Reservation, Use, Verdict};
 pub use conflated::QuoteKey;
+pub use entry::{Entry, Secret};
 pub use intake::{Intake, Refusal};
 pub use lane::{LaneCounts, WaitBuckets};
 pub use outlet::Outlet;

@@ -40,6 +40,8 @@ pub enum Action {
         account: AccountId,
         /// Which order.
         target: Target,
+        /// The client's id for this request.
+        request_id: Option<ClientOrderId>,
         /// The new total, if it changes.
         quantity: Option<Decimal>,
         /// The new limit, if it changes.

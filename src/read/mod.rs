@@ -54,6 +54,8 @@ struct State {
     /// Closed orders, in the order in which they closed.
     closed: VecDeque<(AccountId, OrderId)>,
     last_order_id: OrderId,
+    /// Orders up to this one may have ended before the venue was started.
+    forgotten: OrderId,
 }
 
 impl ReadModel {
@@ -65,6 +67,15 @@ impl ReadModel {
         self.symbols = instruments.iter().map(|instrument| (instrument.spec.symbol, instrument.id)).collect();
         self.instruments = instruments.into();
         self.accounts = accounts.into();
+    }
+
+    /// Takes in what a venue knew when it stopped: its open orders, and the rest of what `known` has. Orders up to `last_order` that
+    /// are not among them have ended, and are not kept here.
+    pub fn restore(&mut self, open: impl Iterator<Item = Order>, known: Changes, last_order: OrderId) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        open.for_each(|order| state.put(Arc::new(order)));
+        (state.last_order_id, state.forgotten) = (last_order, last_order);
+        self.apply(known);
     }
 
     /// Every instrument, at the place of its id.
@@ -120,7 +131,11 @@ impl ReadModel {
         let state = self.read();
         match state.accounts.get(account.0 as usize).and_then(|account| account.order(order_id)) {
             Some(order) => Found::Order(order.clone()),
-            None if state.kept_from().is_some_and(|oldest| order_id < oldest) => Found::Gone,
+            None if order_id.0 > 0
+                && (order_id <= state.forgotten || state.kept_from().is_some_and(|oldest| order_id < oldest)) =>
+            {
+                Found::Gone
+            }
             None => Found::Unknown,
         }
     }

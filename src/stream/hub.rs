@@ -97,6 +97,13 @@ impl Hub {
         Ok(())
     }
 
+    /// Makes the public logs of instruments that were traded before, given the last sequence of each one's trades and of its book's
+    /// changes. What was before is not kept.
+    pub fn resume_public(&mut self, last: impl Iterator<Item = (u64, u64)>) {
+        let log = |last: u64| Arc::new(Log::new(last + 1, PUBLIC_FRAMES_KEPT));
+        (self.trades, self.books) = last.map(|(trades, books)| (log(trades), log(books))).unzip();
+    }
+
     /// The executions of an account.
     pub fn executions(&self, account: AccountId) -> Option<&Executions> {
         self.executions.get(account.0 as usize)

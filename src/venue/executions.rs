@@ -15,6 +15,8 @@ const EXECUTIONS: &str = "executions";
 #[derive(Debug)]
 pub(super) struct Executions {
     pub(super) archive: Arc<Archive>,
+    /// The random number that the journal is known by; `None` if it is empty.
+    pub(super) epoch: Option<u64>,
     /// Keeps it being written.
     pub(super) closing: Closing,
     /// How that ends.
@@ -41,5 +43,5 @@ pub(super) fn open(
         tracing::warn!(%cut, "the log of executions was cut, and is made again from the journal");
     }
     let (closing, ended) = archive.start(lock.clone()).context("cannot write the log of executions")?;
-    Ok(Executions { archive, closing, ended })
+    Ok(Executions { archive, epoch: end.epoch, closing, ended })
 }

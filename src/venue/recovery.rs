@@ -1,7 +1,11 @@
 //! What was kept, applied again: after it, everything that can be read or followed is as it was before the stop.
 //!
-//! In: the journal's frames. Out: the engine's state, the read model, the streams with their sequences, the table of client
-//! ids. A frame that comes out differently than it did is refused: it would tell clients two stories.
+//! In: the newest snapshot that can be used, and the journal's frames since. Out: the engine's state, the read model, the streams with
+//! their sequences, the table of client ids. A frame that comes out differently than it did is refused: it would tell clients
+//! two stories.
+//!
+//! Records whose executions the log on disk has already only move the state on ([`Replica`]): nobody needs to be shown them again.
+//! What comes after them is executed as it was, and everything that it brought is made again.
 
 use std::{
     path::Path,
@@ -13,16 +17,20 @@ use anyhow::{Context, ensure};
 
 use super::executions::{self, Executions};
 use crate::disk::{Disk, Folder};
-use crate::domain::AccountName;
-use crate::engine::RULES;
-use crate::executor::Executor;
-use crate::journal::{Lock, Reader, Recovered};
-use crate::queue::Admission;
-use crate::read::ReadModel;
+use crate::domain::{AccountName, InstrumentId, LevelChange, Order, Side};
+use crate::engine::{Limits, RULES};
+use crate::executor::{Executor, Replica, shown};
+use crate::journal::{Frame, Lock, Reader, Record, Recovered, Snapshots};
+use crate::queue::{Admission, Entry, Secret};
+use crate::read::{Balance, Changes, ReadModel};
 use crate::stream::Hub;
 
 /// The folder of the journal, in the data directory.
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
+/// The folder of snapshots.
+pub(super) const SNAPSHOTS: &str = "snapshots";
+/// Whether closed orders can be read from elsewhere than the read model. Until then, what is after a snapshot is shown again.
+const HAS_HISTORY: bool = false;
 /// How often a long recovery says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
@@ -45,6 +53,41 @@ impl Shown {
             self.read.define(engine.instruments(), accounts);
         }
     }
+
+    /// Shows what a replica has come to, at once.
+    fn resume(&mut self, replica: &Replica) -> anyhow::Result<()> {
+        let engine = replica.engine();
+        let public = replica.public();
+        self.hub.resume_public(public.iter().map(|public| (public.trades, public.books)));
+        self.hub.define(engine.accounts().count(), public.len());
+        for account in engine.accounts() {
+            self.hub.resume(account.id, account.last_seq.0 + 1)?;
+        }
+        self.read.define(engine.instruments(), engine.accounts().map(|account| account.name).collect());
+        let mut known = Changes::default();
+        for (instrument, public) in (0..).map(InstrumentId).zip(public) {
+            known.trades.extend(public.recent.iter().map(|trade| (instrument, *trade)));
+            let levels = [Side::Buy, Side::Sell].into_iter().flat_map(|side| {
+                engine.levels(instrument, side).map(move |(price, quantity)| LevelChange {
+                    instrument,
+                    side,
+                    price,
+                    quantity,
+                })
+            });
+            known.books.push((instrument, public.books, levels.collect()));
+        }
+        for account in engine.accounts() {
+            let balances = engine.balances(account.id);
+            let balances = balances.map(|balance| Balance { asset: balance.asset, free: balance.free, held: balance.held });
+            known.balances.push((account.id, balances.collect()));
+        }
+        let open = engine
+            .open_orders()
+            .filter_map(|order| -> Option<Order> { Some(shown(&order, engine.instrument(order.instrument?)?)) });
+        self.read.restore(open, known, engine.last_order());
+        Ok(())
+    }
 }
 
 /// A data directory, held and read.
@@ -54,49 +97,203 @@ pub(super) struct Kept {
     pub(super) executions: Executions,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) recovered: Recovered,
+    pub(super) snapshots: Snapshots,
+    /// The snapshot that it began with; 0: none.
+    pub(super) snapshot: u64,
+    /// The newest file of ids that is part of that.
+    pub(super) ids: u64,
 }
 
-/// Takes a data directory and applies what its journal has; `new_epoch` is what an empty journal will be known by.
+/// A snapshot that can be used.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) replica: Replica,
+    pub(super) ids: u64,
+    pub(super) secret: Secret,
+    pub(super) epoch: u64,
+}
+
+/// Reads a snapshot, and checks that it is what was saved.
+///
+/// # Errors
+///
+/// If it cannot be read, or restores to another state than it was made of.
+pub(super) fn read_snapshot(snapshots: &Snapshots, number: u64) -> anyhow::Result<Found> {
+    let snapshot = snapshots.read(number)?;
+    let restored = Replica::restore(&snapshot.payload, Limits::default(), number, snapshot.stamp);
+    let (replica, ids) = restored.with_context(|| format!("snapshot {number}"))?;
+    let found = replica.engine().state_hash();
+    ensure!(found == snapshot.hash, "snapshot {number} restores to another state than it was made of");
+    Ok(Found { replica, ids, secret: Secret::from_bytes(snapshot.secret), epoch: snapshot.epoch })
+}
+
+/// Reads all ids that go with a snapshot: file by file, each of which names the one before.
+fn read_ids(snapshots: &Snapshots, newest: u64) -> anyhow::Result<Vec<Entry>> {
+    let (mut entries, mut number) = (Vec::new(), newest);
+    while number > 0 {
+        let file = snapshots.read_ids(number)?;
+        ensure!(file.hash < number, "the ids of {number} come after themselves");
+        let (all, rest) = file.payload.as_chunks::<{ Entry::BYTES }>();
+        ensure!(rest.is_empty(), "the ids of {number} are cut short");
+        entries.extend(all.iter().map(Entry::from_bytes));
+        number = file.hash;
+    }
+    Ok(entries)
+}
+
+/// Where replaying begins.
+struct Start {
+    replica: Replica,
+    snapshot: u64,
+    ids: u64,
+    admission: Admission,
+}
+
+/// Finds the newest snapshot that can be used: whole, and not beyond `held`, up to which everything was shown and is kept. Where the
+/// journal has all records from the first on, it can do without.
+fn find_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, held: u64, epoch: Option<u64>) -> anyhow::Result<Start> {
+    let oldest = Reader::open_oldest(journal.clone())?.oldest();
+    let numbers = snapshots.list()?;
+    ensure!(
+        epoch.is_some() || numbers.is_empty(),
+        "there are snapshots and no journal: put the journal back, or remove the folder of snapshots to begin anew"
+    );
+    let (usable, beyond): (Vec<u64>, Vec<u64>) = numbers.into_iter().partition(|number| *number <= held);
+    // Without what was executed up to them, those beyond come into question only if nothing else does: the oldest first.
+    let beyond = beyond.into_iter().rev().filter(|_| oldest > 1);
+    for number in usable.into_iter().chain(beyond).filter(|number| *number + 1 >= oldest) {
+        match start_from(snapshots, number, epoch) {
+            Ok(start) => return Ok(start),
+            Err(error) => {
+                tracing::warn!(
+                    number,
+                    error = format!("{error:#}"),
+                    "a snapshot cannot be used: the one before it is tried"
+                );
+            }
+        }
+    }
+    Ok(Start { replica: Replica::new(Limits::default()), snapshot: 0, ids: 0, admission: Admission::default() })
+}
+
+fn start_from(snapshots: &Snapshots, number: u64, epoch: Option<u64>) -> anyhow::Result<Start> {
+    let Found { replica, ids, secret, epoch: found } = read_snapshot(snapshots, number)?;
+    ensure!(Some(found) == epoch, "it belongs to another journal");
+    let admission = Admission::new(secret);
+    admission.load(&read_ids(snapshots, ids)?);
+    Ok(Start { replica, snapshot: number, ids, admission })
+}
+
+/// Reads frames, and says now and then how far it is.
+struct Frames {
+    reader: Reader,
+    records: Vec<Record>,
+    started: Instant,
+    said: Instant,
+    first: u64,
+}
+
+impl Frames {
+    fn open(journal: Arc<dyn Disk>, first: u64) -> anyhow::Result<Self> {
+        let reader = Reader::open(journal, first).context("cannot read the journal")?;
+        let started = Instant::now();
+        Ok(Self { reader, records: Vec::new(), started, said: started, first })
+    }
+
+    /// The next frame, whose records are those of `records`.
+    fn next(&mut self) -> anyhow::Result<Option<Frame>> {
+        let frame = self.reader.next(&mut self.records).context("cannot read the journal")?;
+        if let Some(frame) = &frame {
+            ensure!(
+                frame.rules == RULES,
+                "the journal was executed by rules {}, and this version has rules {RULES}: run the version that wrote it, and stop \
+                 it in order, so that it leaves a snapshot to start from",
+                frame.rules
+            );
+        }
+        if self.said.elapsed() >= PROGRESS_EVERY {
+            self.said = Instant::now();
+            tracing::info!(number = self.reader.last_number(), records_per_second = self.speed(), "recovering");
+        }
+        Ok(frame)
+    }
+
+    /// Checks that a frame's executions are what they were.
+    fn check(&self, frame: &Frame, hash: u64) -> anyhow::Result<()> {
+        ensure!(
+            frame.executions_hash.is_none_or(|recorded| recorded == hash),
+            "the journal's records up to {} come out differently than when they were executed",
+            self.reader.last_number()
+        );
+        Ok(())
+    }
+
+    fn speed(&self) -> u64 {
+        let done = (self.reader.last_number() + 1).saturating_sub(self.first);
+        let took_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        done.saturating_mul(1_000) / took_ms
+    }
+}
+
+/// Takes a data directory and applies what its journal has; `new_epoch` is what an empty journal will be known by. `make` an executor
+/// that goes on where a replica ends, and what is to show what it does.
 ///
 /// # Errors
 ///
 /// If another process has the directory, the journal is damaged, or it was written by other rules.
-pub(super) fn recover(data_dir: &Path, new_epoch: u64, executor: &mut Executor, shown: &mut Shown) -> anyhow::Result<Kept> {
+pub(super) fn recover(
+    data_dir: &Path,
+    new_epoch: u64,
+    hub: Hub,
+    make: impl FnOnce(Replica, Admission) -> Executor,
+) -> anyhow::Result<(Executor, Shown, Kept)> {
     let lock = Arc::new(Lock::take(data_dir)?);
     let disk: Arc<dyn Disk> = Arc::new(Folder::new(data_dir.join(JOURNAL)));
+    let snapshots = Snapshots::new(Arc::new(Folder::new(data_dir.join(SNAPSHOTS))));
     let executions = executions::open(data_dir, &lock, &disk, new_epoch)?;
+    let held = executions.archive.held_number();
+    let shown_elsewhere = if HAS_HISTORY { held } else { 0 };
+    let Start { mut replica, snapshot, ids, admission } = find_start(&snapshots, &disk, held, executions.epoch)?;
+    if snapshot > 0 {
+        let (open, client_ids) = (replica.engine().open_orders().count(), admission.size().0);
+        tracing::info!(number = snapshot, open_orders = open, client_ids, "starting from a snapshot");
+    }
+    let mut frames = Frames::open(disk.clone(), snapshot + 1)?;
+    let mut next = frames.next()?;
+    let mut entries = Vec::new();
+    while let Some(frame) = next.as_ref().filter(|_| frames.reader.last_number() <= shown_elsewhere) {
+        let hash = replica.replay(&frames.records, admission.secret(), &mut entries);
+        frames.check(frame, hash)?;
+        admission.kept(&entries);
+        entries.clear();
+        next = frames.next()?;
+    }
+    let mut shown = Shown { read: ReadModel::default(), hub, admission: admission.clone() };
     shown.hub.keep(executions.archive.clone());
-    let mut reader = Reader::open(disk.clone(), 1).context("cannot read the journal")?;
-    let started = Instant::now();
-    let mut said = started;
-    let mut records = Vec::new();
-    while let Some(frame) = reader.next(&mut records).context("cannot read the journal")? {
-        let last = reader.last_number();
-        ensure!(
-            frame.rules == RULES,
-            "the journal was executed by rules {}, and this version has rules {RULES}: run the version that wrote it",
-            frame.rules
-        );
-        let effects = executor.replay(&mut records);
-        ensure!(
-            frame.executions_hash.is_none_or(|hash| hash == effects.executions_hash),
-            "the journal's records up to {last} come out differently than when they were executed"
-        );
-        shown.define(executor);
+    if replica.number() > 0 {
+        shown.resume(&replica)?;
+    }
+    let mut executor = make(replica, admission);
+    while let Some(frame) = next {
+        let effects = executor.replay(&mut frames.records);
+        frames.check(&frame, effects.executions_hash)?;
+        shown.define(&executor);
         effects.release(&shown.read, &shown.hub, &shown.admission);
-        if said.elapsed() >= PROGRESS_EVERY {
-            said = Instant::now();
-            tracing::info!(records = last, "recovering");
-        }
+        next = frames.next()?;
     }
     executions.archive.check()?;
-    let recovered = reader.finish().context("cannot read the journal")?;
+    let speed = frames.speed();
+    let recovered = frames.reader.finish().context("cannot read the journal")?;
     if let Some(torn) = &recovered.torn {
         tracing::warn!(%torn, "the journal's end was torn and is cut");
     }
     if recovered.last_number > 0 {
-        let took = started.elapsed();
-        tracing::info!(records = recovered.last_number, took_ms = took.as_millis(), "recovered");
+        let (records, took_ms) = (recovered.last_number - snapshot, frames.started.elapsed().as_millis());
+        tracing::info!(records, records_per_second = speed, took_ms, state_hash = hex(&executor), "recovered");
     }
-    Ok(Kept { lock, executions, disk, recovered })
+    Ok((executor, shown, Kept { lock, executions, disk, recovered, snapshots, snapshot, ids }))
+}
+
+fn hex(executor: &Executor) -> String {
+    format!("{:016x}", executor.engine().state_hash())
 }

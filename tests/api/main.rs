@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod executions;
+mod idempotency;
 mod keys;
 mod limits;
 mod load;
@@ -13,6 +14,7 @@ mod process;
 mod rates;
 mod recovery;
 mod shapes;
+mod snapshots;
 mod socket;
 mod socket_limits;
 mod socket_orders;

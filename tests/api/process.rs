@@ -1,6 +1,6 @@
 //! The binary: signals, exit codes, what it prints.
 
-use std::{net::SocketAddr, process::Stdio};
+use std::{collections::VecDeque, net::SocketAddr, process::Stdio};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -13,7 +13,7 @@ use crate::socket::Socket;
 use crate::venue::{Answer, PATIENCE, client, limit, market};
 
 /// The binary with nothing of this environment, on a free port, logging JSON.
-fn openoutcry(arguments: &[&str]) -> Command {
+pub(crate) fn openoutcry(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
     command.args(arguments).env_clear().env("OPENOUTCRY_LOG__FORMAT", "json").kill_on_drop(true);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -21,7 +21,7 @@ fn openoutcry(arguments: &[&str]) -> Command {
 }
 
 /// Runs it to its end: exit code, standard output, standard error.
-async fn run(command: &mut Command) -> (Option<i32>, String, String) {
+pub(crate) async fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = timeout(PATIENCE, command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
@@ -32,6 +32,8 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     /// The rest of its log: kept open, so that it can go on writing.
     log: Lines<BufReader<ChildStderr>>,
+    /// What it said before it listened.
+    earlier: VecDeque<Value>,
 }
 
 impl Server {
@@ -46,18 +48,38 @@ impl Server {
         let mut child = command.envs(environment.iter().copied()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let listening = async {
-            let mut last = String::new();
+            let (mut last, mut earlier) = (String::new(), VecDeque::new());
             while let Some(line) = log.next_line().await.unwrap() {
                 let said: Value = serde_json::from_str(&line).unwrap_or_default();
                 if said["message"] == "listening" {
-                    return Ok(said["addr"].as_str().unwrap().parse().unwrap());
+                    return Ok((said["addr"].as_str().unwrap().parse().unwrap(), earlier));
                 }
+                earlier.push_back(said);
                 last = line;
             }
             Err(last)
         };
-        let addr = timeout(PATIENCE, listening).await.unwrap()?;
-        Ok(Self { child, addr, log })
+        let (addr, earlier) = timeout(PATIENCE, listening).await.unwrap()?;
+        Ok(Self { child, addr, log, earlier })
+    }
+
+    /// Waits until it says this in its log, if it has not; the whole line.
+    pub(crate) async fn said(&mut self, message: &str) -> Value {
+        let saying = async {
+            loop {
+                let said = match self.earlier.pop_front() {
+                    Some(said) => said,
+                    None => {
+                        let line = self.log.next_line().await.unwrap().expect("it ended before it said that");
+                        serde_json::from_str(&line).unwrap_or_default()
+                    }
+                };
+                if said["message"] == message {
+                    return said;
+                }
+            }
+        };
+        timeout(PATIENCE, saying).await.unwrap()
     }
 
     pub(crate) async fn signal(&self, name: &str) {

@@ -8,5 +8,6 @@ mod determinism;
 mod invariants;
 mod naive;
 mod random;
+mod restore;
 mod same;
 mod scenarios;

@@ -107,6 +107,7 @@ impl Stream {
                 // Whose grid it is must not matter to whether a stream can be made; most orders are of the first instrument.
                 let spec = self.spec_of(order_id(ago));
                 Command::Replace(Replace {
+                    request_id: None,
                     account: self.asks(*account, order_id(ago)),
                     order_id: order_id(ago),
                     quantity: quantity.map(|amount| amount.of(spec.lot_size)),

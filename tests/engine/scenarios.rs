@@ -182,6 +182,7 @@ impl Venue {
             ["replace", order, terms @ ..] => {
                 let term = |name| terms.chunks(2).find(|term| term[0] == name).map(|term| decimal(term[1]));
                 Command::Replace(Replace {
+                    request_id: None,
                     account,
                     order_id: self.orders[*order],
                     quantity: term("quantity"),

@@ -162,7 +162,7 @@ async fn submit(
         "replace" => {
             let changes = message.changes.ok_or_else(|| missing("changes"))?;
             let terms = extract::parse::<ReplaceRequest<'_>>(changes.get().as_bytes())?.check()?;
-            entry::replace(state, account, message.target()?, terms, connection).await
+            entry::replace(state, account, message.target()?, terms, None, connection).await
         }
         "cancel_all" => entry::cancel_all(state, message.cancel_all(state, account)?, connection).await,
         _ => {
@@ -239,6 +239,10 @@ pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>, momen
         }
         Ok(Done::Replaced(order, priority)) => {
             reply.object("order", |object| order.fields(object)).field("priority", Word(priority.as_str()));
+        }
+        Ok(Done::ReplacedBefore(order, priority)) => {
+            let reply = reply.object("order", |object| order.fields(object));
+            reply.field("priority", Word(priority.as_str())).field("replayed", true);
         }
         Ok(Done::CanceledAll(count)) => {
             reply.field("canceled", u64::from(*count));

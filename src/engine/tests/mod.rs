@@ -112,6 +112,7 @@ impl Play {
                 side: rest.get(1).and_then(|side| Side::parse(side)),
             }),
             "replace" => Command::Replace(Replace {
+                request_id: None,
                 account: self.account(rest[0]),
                 order_id: order_id(rest[1]),
                 quantity: option(rest, "qty=").map(decimal),

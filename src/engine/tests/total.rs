@@ -45,6 +45,7 @@ impl Dice {
             7 => {
                 let (quantity, price, trigger) = (self.decimal(), self.decimal(), self.decimal());
                 Command::Replace(Replace {
+                    request_id: None,
                     account,
                     order_id,
                     quantity: self.maybe(quantity),

@@ -49,6 +49,7 @@ impl<'a> Cursor<'a> {
                 Command::Replace(Replace {
                     account: self.account()?,
                     order_id: OrderId(self.u64()?),
+                    request_id: self.option(flags & flag::REPLACE_REQUEST_ID, |from| from.name(ClientOrderId::parse))?,
                     quantity: self.option(flags & flag::REPLACE_QUANTITY, Self::decimal)?,
                     price: self.option(flags & flag::REPLACE_PRICE, Self::decimal)?,
                     trigger_price: self.option(flags & flag::REPLACE_TRIGGER_PRICE, Self::decimal)?,

@@ -119,12 +119,14 @@ fn cancel_all(which: &CancelAll, into: &mut Vec<u8>) {
 fn replace(terms: &Replace, into: &mut Vec<u8>) {
     into.push(kind::REPLACE);
     into.push(
-        given(flag::REPLACE_QUANTITY, &terms.quantity)
+        given(flag::REPLACE_REQUEST_ID, &terms.request_id)
+            | given(flag::REPLACE_QUANTITY, &terms.quantity)
             | given(flag::REPLACE_PRICE, &terms.price)
             | given(flag::REPLACE_TRIGGER_PRICE, &terms.trigger_price),
     );
     u32(terms.account.0, into);
     into.extend_from_slice(&terms.order_id.0.to_le_bytes());
+    option(terms.request_id, |id, into| name(id.as_str(), into), into);
     for value in [terms.quantity, terms.price, terms.trigger_price] {
         option(value, decimal, into);
     }

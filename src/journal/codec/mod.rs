@@ -15,7 +15,7 @@
 //! means nothing, a decimal with trailing zeros), and gives a [`Fault`] for it: never a panic, and never more memory than
 //! the bytes themselves justify.
 //!
-//! Any change here is a new format version.
+//! Any change here is a new format version. Format 2 added the id of a replace; what format 1 wrote reads the same in it.
 
 mod decode;
 mod encode;
@@ -92,7 +92,9 @@ mod flag {
     pub(super) const REPLACE_QUANTITY: u8 = 1;
     pub(super) const REPLACE_PRICE: u8 = 1 << 1;
     pub(super) const REPLACE_TRIGGER_PRICE: u8 = 1 << 2;
-    pub(super) const REPLACE_ALL: u8 = (1 << 3) - 1;
+    /// Since format 2.
+    pub(super) const REPLACE_REQUEST_ID: u8 = 1 << 3;
+    pub(super) const REPLACE_ALL: u8 = (1 << 4) - 1;
     /// `Quote`.
     pub(super) const QUOTE_BID: u8 = 1;
     pub(super) const QUOTE_BID_SIZE: u8 = 1 << 1;

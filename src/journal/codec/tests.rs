@@ -128,8 +128,9 @@ fn command() -> impl Strategy<Value = Command> {
         (account(), id()).prop_map(|(account, order_id)| Command::Cancel { account, order_id }),
         (account(), maybe(instrument()), maybe(word(Side::ALL)))
             .prop_map(|(account, instrument, side)| Command::CancelAll(CancelAll { account, instrument, side })),
-        (account(), id(), terms).prop_map(|(account, order_id, (quantity, price, trigger_price))| {
-            Command::Replace(Replace { account, order_id, quantity, price, trigger_price })
+        (account(), id(), maybe(client_order_id()), terms).prop_map(|(account, order_id, request_id, terms)| {
+            let (quantity, price, trigger_price) = terms;
+            Command::Replace(Replace { account, order_id, request_id, quantity, price, trigger_price })
         }),
         (account(), any::<i64>()).prop_map(|(account, timeout_ns)| Command::CancelAfter { account, timeout_ns }),
         quote().prop_map(Command::Quote),

@@ -7,7 +7,7 @@ use std::{
 
 use crc32c::crc32c;
 
-use super::super::format::{FORMAT, FRAME_MAGIC, FrameHeader, Header};
+use super::super::format::{FORMAT, FORMAT_OLDEST, FRAME_MAGIC, FrameHeader, Header};
 use super::super::{Damage, JournalError};
 use super::window::Window;
 use crate::disk::Disk;
@@ -53,7 +53,7 @@ impl Segment {
     pub(super) fn header(&mut self) -> Result<Option<(Header, u32)>, JournalError> {
         let bytes = self.window.at(0, Header::SIZE).map_err(|source| read_failed(&self.path, source))?;
         let Some((format, header, crc)) = Header::decode(bytes) else { return Ok(None) };
-        if format != FORMAT {
+        if !(FORMAT_OLDEST..=FORMAT).contains(&format) {
             return Err(JournalError::Format { file: self.path.clone(), found: format, known: FORMAT });
         }
         self.offset = Header::SIZE as u64;

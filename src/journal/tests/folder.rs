@@ -103,10 +103,37 @@ fn other_formats_are_refused_in_words() {
     let mut file = disk.open_for_writing("00000000000000000001.log").unwrap();
     let mut header = [0; 48];
     file.read_at(&mut header, 0).unwrap();
-    header[8] = 2;
-    let crc = crc32c::crc32c(&header[..44]);
-    header[44..].copy_from_slice(&crc.to_le_bytes());
-    file.write_at(&header, 0).unwrap();
+    let mut set_format = |format: u8| {
+        header[8] = format;
+        let crc = crc32c::crc32c(&header[..44]);
+        header[44..].copy_from_slice(&crc.to_le_bytes());
+        file.write_at(&header, 0).unwrap();
+    };
+    set_format(1);
+    assert_eq!(read(&disk, 1).unwrap().1.epoch, Some(EPOCH), "the format before reads the same");
+    set_format(3);
     let refused = read(&disk, 1).unwrap_err().to_string();
-    assert!(refused.ends_with("has journal format 2, and this version reads format 1 only"), "{refused}");
+    assert!(refused.ends_with("has format 3, and this version reads none above 2"), "{refused}");
+}
+
+#[test]
+fn the_oldest_segments_are_retired_as_far_as_nothing_needs_them() {
+    let (_folder, disk) = folder();
+    let mut log = reopen(&disk, 1024).unwrap();
+    for frame in 0..30 {
+        log.push(&records(frame * 5 + 1..=frame * 5 + 5), 0);
+        log.commit().unwrap();
+    }
+    let segments = || disk.list().unwrap().iter().filter(|name| name.ends_with(".log")).count() as u64;
+    let before = segments();
+    let oldest = || Reader::open_oldest(disk.clone()).unwrap().oldest();
+    assert_eq!(retire(disk.as_ref(), 0, 0).unwrap(), 0);
+    assert_eq!(retire(disk.as_ref(), 150, before * 1024).unwrap(), 0, "there is no more than may be kept");
+    assert_eq!(retire(disk.as_ref(), 150, (before - 1) * 1024).unwrap(), 1);
+    assert!(retire(disk.as_ref(), 60, 0).unwrap() > 0);
+    assert!(oldest() > 1 && oldest() <= 61, "{} is the oldest", oldest());
+    assert_eq!(read(&disk, 61).unwrap().0, records(61..=150));
+    retire(disk.as_ref(), u64::MAX - 1, 0).unwrap();
+    assert_eq!(segments(), 2);
+    assert_eq!(read(&disk, 151).unwrap().1.last_number, 150);
 }

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod folder;
+mod snapshots;
 mod thread;
 
 use std::sync::Arc;

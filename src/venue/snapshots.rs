@@ -1,0 +1,241 @@
+//! Snapshots of a venue that runs, and one of a venue that has stopped: so that a start has little to replay, and old segments of the
+//! journal can go.
+//!
+//! A thread of its own wakes when so many records have been released since the last snapshot. It restores that one, replays what the
+//! journal has since, up to what was released, writes the new one and lets go of everything: the executor is never asked for
+//! anything. At a clean stop the executor hands over what it has come to, so that the next start replays nothing.
+//!
+//! Costs: while it works, as much memory again as the engine's state has, twice that while the state is bytes, and one core at the
+//! lowest priority; at rest, nothing. A snapshot that fails is reported and tried again later: the journal has everything.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Instant,
+};
+
+use anyhow::{Context, bail, ensure};
+use tokio::sync::oneshot;
+
+use super::recovery::{Found, read_snapshot};
+use crate::config::Retain;
+use crate::disk::Disk;
+use crate::engine::{Limits, RULES};
+use crate::executor::Replica;
+use crate::journal::{Lock, Reader, Record, Snapshot, Snapshots, retire};
+use crate::queue::{Admission, Entry};
+use crate::read::ReadModel;
+use crate::stream::archive::Archive;
+
+/// How much nicer than the others the thread is: as much as there is.
+const NICENESS: i32 = 19;
+
+/// What the thread works with.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    /// The directory, held until the last snapshot is made.
+    pub(super) _lock: Arc<Lock>,
+    /// Where the last trades are.
+    pub(super) read: Arc<ReadModel>,
+    pub(super) journal: Arc<dyn Disk>,
+    pub(super) snapshots: Snapshots,
+    /// What the journal has to be kept for too.
+    pub(super) executions: Arc<Archive>,
+    pub(super) admission: Admission,
+    /// The random number of the venue's data.
+    pub(super) epoch: u64,
+    /// Records between two snapshots; 0: only at a stop.
+    pub(super) every: u64,
+    pub(super) retain: Retain,
+    /// The newest snapshot: what the next one starts from.
+    pub(super) newest: u64,
+    /// The newest file of ids that is part of it.
+    pub(super) ids: u64,
+}
+
+enum Wake {
+    /// A snapshot is due.
+    Due,
+    /// The executor has stopped, and this is what it has come to.
+    Stopped(Box<Replica>),
+}
+
+/// What the journal's thread and the executor tell the thread.
+#[derive(Clone)]
+pub(super) struct Pace {
+    shared: Arc<Shared>,
+    wakes: SyncSender<Wake>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// The last record that was released.
+    released: AtomicU64,
+    /// The record at which the next snapshot is due; the largest number: none is, or one is being made.
+    due: AtomicU64,
+    /// Set once the venue stops: no snapshot is made any more but the last.
+    stopping: AtomicBool,
+}
+
+impl Pace {
+    /// Notes that all up to this record was released.
+    pub(super) fn released(&self, number: u64) {
+        self.shared.released.store(number, Ordering::Release);
+        if number >= self.shared.due.load(Ordering::Acquire) {
+            self.shared.due.store(u64::MAX, Ordering::Release);
+            // Who is not waiting has a snapshot to make already.
+            drop(self.wakes.try_send(Wake::Due));
+        }
+    }
+
+    /// Gives up any snapshot that is being made: the venue stops.
+    pub(super) fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Release);
+    }
+
+    /// Hands over what the executor has come to, for the last snapshot.
+    pub(super) fn stopped(&self, replica: Replica) {
+        drop(self.wakes.try_send(Wake::Stopped(Box::new(replica))));
+    }
+}
+
+/// Starts the thread; the receiver ends when it has, which is once all clones of [`Pace`] are gone.
+///
+/// # Errors
+///
+/// If there can be no thread.
+pub(super) fn start(keeper: Keeper, released: u64) -> anyhow::Result<(Pace, oneshot::Receiver<()>)> {
+    // One that is due and one at the stop.
+    let (wakes, waiting) = sync_channel(2);
+    let shared = Shared { released: released.into(), due: u64::MAX.into(), stopping: AtomicBool::new(false) };
+    let shared = Arc::new(shared);
+    let (ended, has_ended) = oneshot::channel();
+    let pace = Pace { shared: shared.clone(), wakes };
+    let thread = Thread { keeper, shared };
+    thread.set_due();
+    thread::Builder::new()
+        .name("snapshots".to_owned())
+        .spawn(move || {
+            thread.run(&waiting);
+            drop(ended);
+        })
+        .context("cannot start the thread for snapshots")?;
+    Ok((pace, has_ended))
+}
+
+struct Thread {
+    keeper: Keeper,
+    shared: Arc<Shared>,
+}
+
+impl Thread {
+    fn run(mut self, waiting: &Receiver<Wake>) {
+        // Where priorities cannot be lowered, it works at the usual one.
+        let _niceness = rustix::process::nice(NICENESS);
+        let mut last = None;
+        for wake in waiting {
+            match wake {
+                Wake::Due => {
+                    if let Err(error) = self.make() {
+                        tracing::warn!(error = format!("{error:#}"), "a snapshot could not be made");
+                    }
+                    self.set_due();
+                }
+                Wake::Stopped(replica) => last = Some(replica),
+            }
+        }
+        // The journal's thread is gone: what is released now is all that is kept.
+        let kept = self.shared.released.load(Ordering::Acquire);
+        if let Some(mut replica) = last.filter(|replica| replica.number() == kept && kept > self.keeper.newest) {
+            let read = self.keeper.read.clone();
+            replica.show_trades(|instrument| read.trades(instrument, usize::MAX).into_iter().rev().collect());
+            let entries = self.keeper.admission.unsaved();
+            if let Err(error) = self.write(&replica, &entries, Instant::now()) {
+                tracing::warn!(error = format!("{error:#}"), "the last snapshot could not be made");
+            }
+        }
+    }
+
+    fn set_due(&self) {
+        let released = self.shared.released.load(Ordering::Acquire);
+        let Keeper { every, newest, .. } = self.keeper;
+        let due = if every == 0 { u64::MAX } else { newest.saturating_add(every).max(released + 1) };
+        self.shared.due.store(due, Ordering::Release);
+    }
+
+    /// Makes a snapshot out of the one before and what the journal has since.
+    fn make(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let until = self.shared.released.load(Ordering::Acquire);
+        let Keeper { journal, snapshots, admission, newest, .. } = &self.keeper;
+        let mut replica = match newest {
+            0 => Replica::new(Limits::default()),
+            number => {
+                let Found { replica, .. } = read_snapshot(snapshots, *number)?;
+                replica
+            }
+        };
+        let mut entries = Vec::new();
+        let mut records: Vec<Record> = Vec::new();
+        let mut reader = Reader::open(journal.clone(), replica.number() + 1)?;
+        while replica.number() < until
+            && let Some(frame) = reader.next(&mut records)?
+        {
+            if self.shared.stopping.load(Ordering::Acquire) {
+                bail!("the venue stops");
+            }
+            ensure!(frame.rules == RULES, "the journal was executed by rules {}", frame.rules);
+            let hash = replica.replay(&records, admission.secret(), &mut entries);
+            let differs = frame.executions_hash.is_some_and(|recorded| recorded != hash);
+            ensure!(!differs, "the records up to {} come out differently than when they were executed", replica.number());
+        }
+        self.write(&replica, &entries, started)
+    }
+
+    fn write(&mut self, replica: &Replica, entries: &[Entry], started: Instant) -> anyhow::Result<()> {
+        let Keeper { snapshots, admission, epoch, ids, .. } = &self.keeper;
+        let number = replica.number();
+        let mut snapshot = Snapshot {
+            rules: RULES,
+            epoch: *epoch,
+            number,
+            stamp: replica.stamp(),
+            hash: *ids,
+            secret: admission.secret().to_bytes(),
+            payload: entries.iter().flat_map(Entry::to_bytes).collect(),
+        };
+        let mut newest_ids = *ids;
+        if !entries.is_empty() {
+            snapshots.write_ids(&snapshot)?;
+            newest_ids = number;
+        }
+        snapshot.payload = replica.save(newest_ids);
+        snapshot.hash = replica.engine().state_hash();
+        snapshots.write(&snapshot)?;
+        admission.saved(entries);
+        let bytes = snapshot.payload.len();
+        (self.keeper.newest, self.keeper.ids) = (number, newest_ids);
+        let took_ms = started.elapsed().as_millis();
+        tracing::info!(number, bytes, ids = entries.len(), took_ms, "kept a snapshot");
+        self.retire()
+    }
+
+    /// Lets go of what no snapshot that is kept needs.
+    fn retire(&self) -> anyhow::Result<()> {
+        let Keeper { journal, snapshots, retain, executions, .. } = &self.keeper;
+        let unneeded = snapshots.tidy()?;
+        let Retain::Bytes(bytes) = retain else { return Ok(()) };
+        // What is not synced yet by then can go the next time.
+        executions.sync();
+        let unneeded = unneeded.min(executions.synced_number());
+        let retired = retire(journal.as_ref(), unneeded, *bytes)?;
+        if retired > 0 {
+            tracing::info!(segments = retired, "retired the oldest segments of the journal");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! An engine that was saved and restored, at any moment, is the engine that never stopped.
+
+use openoutcry::domain::*;
+use openoutcry::engine::{Engine, Limits, StateError};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+use crate::random::{Stream, streams};
+use crate::same::cases;
+
+fn saved(engine: &Engine) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    engine.save(&mut bytes);
+    bytes
+}
+
+/// Runs the first `steps` commands of a stream.
+fn run(stream: &Stream, steps: usize) -> (Engine, Limits) {
+    let limits = Limits { closed_kept: stream.closed_kept };
+    let mut engine = Engine::new(limits);
+    let mut events = Events::default();
+    for (at, (now, command)) in stream.commands().iter().take(steps).enumerate() {
+        engine.apply(at as u64 + 1, *now, command, &mut events);
+    }
+    (engine, limits)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::with_cases(cases(300))
+    })]
+
+    #[test]
+    fn a_restored_engine_has_the_same_hash_and_the_same_future(stream in streams(200), at in any::<prop::sample::Index>()) {
+        let commands = stream.commands();
+        let at = at.index(commands.len());
+        let (mut engine, limits) = run(&stream, at);
+        let bytes = saved(&engine);
+        let mut restored = Engine::restore(&bytes, limits).unwrap();
+        prop_assert_eq!(restored.state_hash(), engine.state_hash());
+        prop_assert_eq!(saved(&restored), bytes);
+        prop_assert_eq!(restored.next_deadline(), engine.next_deadline());
+        restored.audit();
+        let (mut mine, mut theirs) = (Events::default(), Events::default());
+        for (number, (now, command)) in commands.iter().enumerate().skip(at) {
+            mine.clear();
+            theirs.clear();
+            let outcome = engine.apply(number as u64 + 1, *now, command, &mut mine);
+            prop_assert_eq!(restored.apply(number as u64 + 1, *now, command, &mut theirs), outcome);
+            prop_assert_eq!(&theirs.executions, &mine.executions);
+            prop_assert_eq!(&theirs.trades, &mine.trades);
+            prop_assert_eq!(&theirs.levels, &mine.levels);
+            prop_assert_eq!(restored.state_hash(), engine.state_hash(), "after {:?}", command);
+        }
+        restored.audit();
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_are_an_engine(
+        stream in streams(80),
+        noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        length in any::<prop::sample::Index>(),
+    ) {
+        let (engine, limits) = run(&stream, usize::MAX);
+        let mut bytes = saved(&engine);
+        prop_assert!(Engine::restore(&bytes[..length.index(bytes.len())], limits).is_err());
+        for (at, byte) in noise {
+            *at.get_mut(&mut bytes) = byte;
+        }
+        if let Ok(other) = Engine::restore(&bytes, limits) {
+            // Whatever it is, it can be looked at.
+            other.state_hash();
+            prop_assert_eq!(Engine::restore(&saved(&other), limits).unwrap().state_hash(), other.state_hash());
+        }
+    }
+}
+
+#[test]
+fn other_versions_and_limits_are_refused_in_words() {
+    let engine = Engine::new(Limits::default());
+    let mut bytes = saved(&engine);
+    let other = Limits { closed_kept: 7 };
+    assert_eq!(Engine::restore(&bytes, other).unwrap_err(), StateError::Limits(16_384));
+    bytes.push(0);
+    assert_eq!(Engine::restore(&bytes, Limits::default()).unwrap_err(), StateError::TooLong);
+    bytes[0] = 9;
+    let refused = Engine::restore(&bytes, Limits::default()).unwrap_err();
+    assert_eq!(refused.to_string(), "the state has format 9, and this version reads format 1 only");
+}
