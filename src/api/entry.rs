@@ -221,14 +221,21 @@ pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) 
             }
         }
         Pending::Queued(answer, client_order_id) => match tokio::time::timeout(state.request_timeout, answer).await {
-            Ok(Ok(answer)) => done(state, account, answer),
-            Ok(Err(_)) => {
-                // What cannot be kept is answered by nobody; whether it reached the disk is not known.
-                Err(Problem::journal_failed().with_outcome(RequestOutcome::Unknown))
-            }
+            Ok(answer) => answered(state, account, answer.ok()),
             Err(_) => Err(Problem::timeout(client_order_id)),
         },
     }
+}
+
+/// What the executor's answer means; without one, what it was to come from is gone.
+///
+/// # Errors
+///
+/// The problem that the venue answers with.
+pub(super) fn answered(state: &State, account: AccountId, answer: Option<Answer>) -> Result<Done, Problem> {
+    // What cannot be kept is answered by nobody; whether it reached the disk is not known.
+    let answer = answer.ok_or_else(|| Problem::journal_failed().with_outcome(RequestOutcome::Unknown))?;
+    done(state, account, answer)
 }
 
 fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Problem> {

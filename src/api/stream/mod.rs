@@ -4,6 +4,7 @@
 //! reads what the client sends, and finished frames from the logs are written straight to the socket, everything between
 //! the connection's cursors and the logs' ends in one call.
 
+mod answers;
 mod duplex;
 mod message;
 mod outbox;

@@ -3,9 +3,8 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, SinkExt, StreamExt, stream::FuturesOrdered};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::{
     io::AsyncReadExt,
     net::TcpStream,
@@ -20,14 +19,9 @@ use tokio_tungstenite::{
     },
 };
 
-use super::super::{
-    Problem, State,
-    access::Identity,
-    batch,
-    entry::{self, Done},
-    rate::Rates,
-};
+use super::super::{Problem, State, access::Identity, entry::Done, rate::Rates};
 use super::{
+    answers::{Answered, Answers, RequestId},
     cancel_all,
     duplex::Duplex,
     message::{self, Asked, Said, Speaker},
@@ -54,9 +48,6 @@ const PING: &[u8] = &[0x89, 0];
 /// How often a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// The answer to a request, once it is there: requests are answered in the order in which they came.
-type Answering = Pin<Box<dyn Future<Output = (Option<Box<RawValue>>, Result<Done, Problem>)> + Send>>;
-
 /// See the module.
 pub(super) struct Session {
     state: State,
@@ -70,7 +61,7 @@ pub(super) struct Session {
     inbound: WebSocketStream<Duplex>,
     outbox: Outbox,
     subscriptions: Subscriptions,
-    answering: FuturesOrdered<Answering>,
+    answers: Answers,
     /// A request that waits for its turn: it holds up those behind it, and nothing that goes out.
     held: Option<Held>,
     /// Answers in the making, and what writes their moments.
@@ -142,7 +133,6 @@ impl Session {
         let inbound = WebSocketStream::from_raw_socket(Duplex::new(read, early), Role::Server, Some(config)).await;
         let subscriptions = Subscriptions::new(state.stream.lag_limit);
         let outbox = Outbox::new(write);
-        let answering = FuturesOrdered::new();
         Self {
             state,
             speaker,
@@ -152,7 +142,7 @@ impl Session {
             inbound,
             outbox,
             subscriptions,
-            answering,
+            answers: Answers::default(),
             held: None,
             replies: TextFrames::default(),
             moments: MomentText::default(),
@@ -265,7 +255,7 @@ impl Session {
         let mut progress = Instant::now();
         let mut full = false;
         loop {
-            let was_full = std::mem::replace(&mut full, self.answering.len() >= self.state.limits.in_flight);
+            let was_full = std::mem::replace(&mut full, self.answers.len() >= self.state.limits.in_flight);
             if full && !was_full {
                 self.state.metrics.limit("in_flight");
             }
@@ -290,7 +280,7 @@ impl Session {
                     Ok(runs) => runs.into_iter().for_each(|run| self.outbox.push(run)),
                     Err(lost) => return lost.into(),
                 },
-                Some(answer) = self.answering.next(), if !self.answering.is_empty() => self.answer(answer),
+                Some(answer) = self.answers.next(&self.state), if !self.answers.is_empty() => self.answer(answer),
                 said = said(&mut self.held), if self.held.is_some() => {
                     self.held = None;
                     if let Err(end) = self.obey(said) {
@@ -330,7 +320,7 @@ impl Session {
 
     /// Whether there is room for another request: for its answer, and none before it is held.
     fn reads_on(&self) -> bool {
-        let room = self.answering.len() < self.state.limits.in_flight && self.outbox.left() < OUT_BYTES_MAX;
+        let room = self.answers.len() < self.state.limits.in_flight && self.outbox.left() < OUT_BYTES_MAX;
         room && self.held.is_none()
     }
 
@@ -340,7 +330,7 @@ impl Session {
             // At the end nobody waits for a turn: it is refused. Whatever else it asks for comes too late.
             let _ended = self.obey(held.await).is_err();
         }
-        while let Some(answer) = self.answering.next().await {
+        while let Some(answer) = self.answers.next(&self.state).await {
             self.answer(answer);
         }
         loop {
@@ -359,11 +349,11 @@ impl Session {
     }
 
     /// Writes an answer, and all others that are there too.
-    fn answer(&mut self, first: (Option<Box<RawValue>>, Result<Done, Problem>)) {
+    fn answer(&mut self, first: (RequestId, Answered)) {
         let mut next = Some(first);
         while let Some((id, answer)) = next {
             self.replies.push(|into| message::reply(id.as_deref(), &answer, &mut self.moments, into));
-            next = self.answering.next().now_or_never().flatten();
+            next = self.answers.try_next(&self.state);
         }
         self.outbox.push(self.replies.take());
     }
@@ -439,24 +429,20 @@ impl Session {
                 Ok(Done::Known(self.account_name(), self.last_seq().unwrap_or(0)))
             }
             Ok(Asked::Denied(problem)) => {
-                self.answering.push_back(Box::pin(std::future::ready((id, Err(problem)))));
+                self.answers.push(id, Err(problem));
                 return Err(End::Denied);
             }
             Ok(Asked::Batch(account, submitted)) => {
-                let state = self.state.clone();
-                let answering = async move { (id, Ok(Done::Batch(batch::finish(&state, account, submitted).await))) };
-                self.answering.push_back(Box::pin(answering));
+                self.answers.push_batch(&self.state, account, id, submitted);
                 return Ok(());
             }
             Ok(Asked::Order(account, pending)) => {
-                let state = self.state.clone();
-                let answering = async move { (id, entry::finish(&state, account, pending).await) };
-                self.answering.push_back(Box::pin(answering));
+                self.answers.push_pending(&self.state, account, id, pending);
                 return Ok(());
             }
             Err(problem) => Err(problem),
         };
-        self.answering.push_back(Box::pin(std::future::ready((id, answer))));
+        self.answers.push(id, answer);
         Ok(())
     }
 }

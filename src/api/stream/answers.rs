@@ -1,0 +1,122 @@
+//! The answers that a connection waits for: given in the order of its requests, whatever the order in which they come.
+//!
+//! Only the oldest is waited for, so a batch of answers wakes the connection once.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use serde_json::value::RawValue;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::super::{
+    Problem, State, batch,
+    entry::{self, Done, Pending},
+};
+use crate::domain::{AccountId, ClientOrderId};
+use crate::queue::Answer;
+
+/// The `id` of a request, to be echoed.
+pub(super) type RequestId = Option<Box<RawValue>>;
+
+/// What a request came to.
+pub(super) type Answered = Result<Done, Problem>;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Answers {
+    waiting: VecDeque<(RequestId, Waiting)>,
+}
+
+/// An answer that is there or on its way.
+enum Waiting {
+    /// It is there.
+    Now(Option<Answered>),
+    /// The executor has the request.
+    Queued { account: AccountId, answer: oneshot::Receiver<Answer>, client_order_id: Option<ClientOrderId>, until: Instant },
+    /// It takes more than the executor's answer.
+    Later(Pin<Box<dyn Future<Output = Answered> + Send>>),
+}
+
+impl Answers {
+    /// How many are waited for.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Adds an answer that is there.
+    pub(super) fn push(&mut self, id: RequestId, answer: Answered) {
+        self.waiting.push_back((id, Waiting::Now(Some(answer))));
+    }
+
+    /// Adds the answer to a request that was submitted.
+    pub(super) fn push_pending(&mut self, state: &State, account: AccountId, id: RequestId, pending: Pending) {
+        let waiting = match pending {
+            Pending::Queued(answer, client_order_id) => {
+                Waiting::Queued { account, answer, client_order_id, until: Instant::now() + state.request_timeout }
+            }
+            pending => {
+                let state = state.clone();
+                Waiting::Later(Box::pin(async move { entry::finish(&state, account, pending).await }))
+            }
+        };
+        self.waiting.push_back((id, waiting));
+    }
+
+    /// Adds the answer to a batch that was submitted.
+    pub(super) fn push_batch(
+        &mut self,
+        state: &State,
+        account: AccountId,
+        id: RequestId,
+        submitted: Vec<Result<Pending, Problem>>,
+    ) {
+        let state = state.clone();
+        let answer = async move { Ok(Done::Batch(batch::finish(&state, account, submitted).await)) };
+        self.waiting.push_back((id, Waiting::Later(Box::pin(answer))));
+    }
+
+    /// The oldest answer, once it is there; `None` if none is waited for. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self, state: &State) -> Option<(RequestId, Answered)> {
+        let (_, oldest) = self.waiting.front_mut()?;
+        let answer = match oldest {
+            Waiting::Queued { until, client_order_id, .. } => {
+                let (until, client_order_id) = (*until, *client_order_id);
+                let answer = poll_fn(|context| oldest.poll(state, context));
+                tokio::time::timeout_at(until, answer).await.unwrap_or_else(|_| Err(Problem::timeout(client_order_id)))
+            }
+            _ => poll_fn(|context| oldest.poll(state, context)).await,
+        };
+        let (id, _) = self.waiting.pop_front()?;
+        Some((id, answer))
+    }
+
+    /// The oldest answer, if it is there.
+    pub(super) fn try_next(&mut self, state: &State) -> Option<(RequestId, Answered)> {
+        let (_, oldest) = self.waiting.front_mut()?;
+        let Poll::Ready(answer) = oldest.poll(state, &mut Context::from_waker(std::task::Waker::noop())) else {
+            return None;
+        };
+        let (id, _) = self.waiting.pop_front()?;
+        Some((id, answer))
+    }
+}
+
+impl Waiting {
+    fn poll(&mut self, state: &State, context: &mut Context<'_>) -> Poll<Answered> {
+        match self {
+            Self::Now(answer) => Poll::Ready(answer.take().unwrap_or_else(|| Err(Problem::internal()))),
+            Self::Queued { account, answer, .. } => {
+                Pin::new(answer).poll(context).map(|answer| entry::answered(state, *account, answer.ok()))
+            }
+            Self::Later(answer) => answer.as_mut().poll(context),
+        }
+    }
+}
