@@ -52,6 +52,8 @@ struct State {
     durable_names: BTreeMap<String, usize>,
     /// Changes of names since the folder was synced.
     renamings: Vec<Renaming>,
+    /// How many bytes were read.
+    read: u64,
     /// After so many more calls that it could hit, this happens.
     fault: Option<(u64, Fault)>,
 }
@@ -137,6 +139,7 @@ impl SimulatedDisk {
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
             renamings: Vec::new(),
+            read: 0,
             fault: None,
         };
         Self { state: Arc::new(Mutex::new(state)) }
@@ -188,6 +191,11 @@ impl SimulatedDisk {
         state.files.push(File { current: bytes.clone(), durable: bytes, unsynced: Vec::new() });
         state.names.insert(name.to_owned(), file);
         state.durable_names.insert(name.to_owned(), file);
+    }
+
+    /// How many bytes were read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.state.lock().unwrap().read
     }
 
     /// The names of segments, in order.
@@ -287,10 +295,11 @@ impl DiskFile for Handle {
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.disk.state.lock().unwrap();
+        let mut state = self.disk.state.lock().unwrap();
         let rest = state.files[self.file].current.get(offset as usize..).unwrap_or_default();
         let length = rest.len().min(into.len());
         into[..length].copy_from_slice(&rest[..length]);
+        state.read += length as u64;
         Ok(length)
     }
 

@@ -29,7 +29,7 @@
 //! that grows: at most 16 bytes for each 64 KiB or block of each account.
 //!
 //! Costs: an execution is copied once, into a write of about a megabyte. A read looks into an index (O(log n) reads of 20
-//! bytes) and then at 64 KiB that may be others'.
+//! bytes) and then at 64 KiB that may be others'; again for each block, if they are far apart.
 //!
 //! Deliberately absent: compression (LZ4 makes blocks 7 times shorter, at 0.3 µs an execution where writing takes half of
 //! that, and every reader would have to undo it), removing of old segments, public channels.
@@ -82,6 +82,8 @@ use state::{Place, State};
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a little may wait for more before it is written.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How much of others' executions a read may look at while it has something to give: bounds how long it takes.
+const PASSED_MAX: u64 = 2 * 1024 * 1024;
 /// How many readers may read files at a time: bounds threads and memory, whatever the number of connections.
 const READERS_MAX: usize = 8;
 
@@ -264,20 +266,20 @@ impl Archive {
         into: &mut VecDeque<Bytes>,
     ) -> Result<Read, ArchiveError> {
         let place = self.read_state().place(account, seq);
-        let (number, offset, length) = match place {
-            Place::Segment { number, offset, length } => (number, offset, length),
+        let (number, length) = match place {
+            Place::Segment { number, length } => (number, length),
             Place::Gone { oldest_seq } => return Ok(Read::Gone { oldest_seq }),
             Place::Ahead => return Ok(Read::Frames { next_seq: seq }),
         };
         let name = segment_name(number);
-        let wanted = Wanted { account, seq, bytes_max };
         let start = Header::SIZE as u64;
+        let find = |seq| Ok(self.find(number, account, seq)?.filter(|found| (start..length).contains(found)));
+        let wanted = Wanted { account, seq, bytes_max };
         let read = || {
-            let hint = offset.map_or_else(|| self.find(number, account, seq), |offset| Ok(Some(offset)))?;
-            let from = hint.filter(|hint| (start..length).contains(hint)).unwrap_or(start);
-            match wanted.collect(Scan::new(self.disk.open(&name)?, from, length)) {
+            let from = find(seq)?.unwrap_or(start);
+            match wanted.collect(Scan::new(self.disk.open(&name)?, from, length), find) {
                 // An index can be wrong without the segment being so.
-                Err(Fault::Damage(..)) if from > start => wanted.collect(Scan::new(self.disk.open(&name)?, start, length)),
+                Err(Fault::Damage(..)) => wanted.collect(Scan::new(self.disk.open(&name)?, start, length), |_| Ok(None)),
                 read => read,
             }
         };
@@ -286,8 +288,11 @@ impl Archive {
         Ok(Read::Frames { next_seq })
     }
 
-    /// Asks a segment's index file.
+    /// A byte at which a block of the account starts, with `seq` or some before it: a hint, since an index file can be wrong.
     fn find(&self, number: u64, account: AccountId, seq: u64) -> io::Result<Option<u64>> {
+        if let Some(index) = self.read_state().index(number) {
+            return Ok(index.find(account, seq));
+        }
         match self.disk.open(&index_name(number)) {
             Ok(index) => index::find(index.as_ref(), account, seq),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -347,10 +352,22 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Reads it from a segment that has it; the sequence after it.
-    fn collect(&self, mut scan: Scan) -> Result<(Vec<Bytes>, u64), Fault> {
+    /// Reads it from a segment that has it; the sequence after it. Where others' blocks come between, `find` says where to
+    /// go on.
+    fn collect(&self, mut scan: Scan, find: impl Fn(u64) -> io::Result<Option<u64>>) -> Result<(Vec<Bytes>, u64), Fault> {
         let (mut runs, mut next_seq, mut left) = (Vec::new(), self.seq, self.bytes_max);
+        let (mut own_end, mut passed) = (scan.offset(), 0);
         while let Some(head) = scan.head()? {
+            if scan.offset() - own_end > index::EVERY && !runs.is_empty() {
+                // What is so far from the block before has an entry of its own, unless it is in another segment.
+                passed += scan.offset() - own_end;
+                match find(next_seq)?.filter(|found| *found >= scan.offset() && passed < PASSED_MAX) {
+                    Some(found) => scan.seek(found),
+                    None => break,
+                }
+                own_end = scan.offset();
+                continue;
+            }
             if let Head::Block(block) = &head
                 && block.account == self.account
                 && block.next_seq() > next_seq
@@ -367,6 +384,7 @@ impl Wanted {
                 if next_seq < block.next_seq() {
                     break;
                 }
+                own_end = scan.offset() + head.length();
             }
             scan.skip(&head);
         }

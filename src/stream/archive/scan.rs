@@ -34,6 +34,11 @@ impl Scan {
         self.offset
     }
 
+    /// Goes to another block or mark.
+    pub(super) fn seek(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
     /// Learns that the segment has grown.
     pub(super) fn extend(&mut self, limit: u64) {
         self.limit = limit;

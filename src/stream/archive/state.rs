@@ -38,8 +38,6 @@ pub(super) enum Place {
     Segment {
         /// Its number.
         number: u64,
-        /// Where a block is that has it or one before it; `None`: ask the segment's index file.
-        offset: Option<u64>,
         /// How much of the segment may be read.
         length: u64,
     },
@@ -73,9 +71,12 @@ impl State {
             let oldest_seq = self.oldest_seq(account).unwrap_or(seq + 1);
             return Place::Gone { oldest_seq };
         };
-        let growing = self.growing.as_ref().filter(|_| self.last() == Some(number));
-        let offset = growing.and_then(|index| index.find(account, seq));
-        Place::Segment { number, offset, length: self.length(number).unwrap_or(0) }
+        Place::Segment { number, length: self.length(number).unwrap_or(0) }
+    }
+
+    /// The index of a segment, if it is still written.
+    pub(super) fn index(&self, number: u64) -> Option<&Index> {
+        self.growing.as_ref().filter(|_| self.last() == Some(number))
     }
 
     /// The oldest execution of an account in the log.
