@@ -2,8 +2,8 @@
 //!
 //! **Load**: 64 and 256 kept-alive connections, each posting one market order after the other (~125 bytes of JSON in), for
 //! 2 s after 300 ms that do not count; then batches of 100 orders over 8 connections. The venue has its default
-//! configuration, once without subscribers and once with one WebSocket following every execution. Servers are fresh each
-//! time, and each a process of its own.
+//! configuration, every order on the disk, once without subscribers and once with one WebSocket following every execution;
+//! and once it keeps nothing. Servers are fresh each time, and each a process of its own.
 //!
 //! **Yardstick**: axum as everyone starts with it (`axum::serve`, 2 workers, `Json` in, a 200-byte `Json` out).
 //!
@@ -46,6 +46,8 @@ const BATCH: usize = 100;
 enum Case {
     /// The yardstick.
     Echo,
+    /// The venue in memory alone, unobserved.
+    Memory,
     /// The venue, unobserved.
     Venue,
     /// The venue with one subscriber.
@@ -55,8 +57,9 @@ enum Case {
 }
 
 /// The cases of one round, each with its connections; a yardstick comes before what is measured against it.
-const CASES: [(Case, usize); 7] = [
+const CASES: [(Case, usize); 8] = [
     (Case::Echo, 64),
+    (Case::Memory, 64),
     (Case::Venue, 64),
     (Case::Streaming, 64),
     (Case::Echo, 256),
@@ -69,6 +72,7 @@ impl Case {
     fn name(self) -> &'static str {
         match self {
             Self::Echo => "bare echo",
+            Self::Memory => "openoutcry, in memory",
             Self::Venue => "openoutcry",
             Self::Streaming => "openoutcry, 1 subscriber",
             Self::Batches => "openoutcry, batches of 100",
@@ -123,6 +127,7 @@ async fn bench() -> anyhow::Result<()> {
 async fn measure(case: Case, connections: usize) -> anyhow::Result<(usize, Vec<u32>)> {
     let server = match case {
         Case::Echo => Server::yardstick(ECHO).await?,
+        Case::Memory => Server::venue_in_memory().await?,
         Case::Venue | Case::Streaming | Case::Batches => Server::venue().await?,
     };
     let addr = server.addr;

@@ -1,7 +1,7 @@
 //! Orders over WebSockets, pipelined, each acknowledged once it is on the disk, against a server that only keeps them.
 //!
 //! **Load**: some connections, each with so many orders in flight, for 2 s after 300 ms that do not count. The venue
-//! runs with `journal.mode = "fsync"`, its other settings as they are, and one more socket that follows every execution.
+//! runs as it is configured by default, every order on the disk, and one more socket follows every execution.
 //!
 //! **Yardstick**: the ceiling of transport and journal. tungstenite's frames in and out, the JSON read, 100 bytes an order written by
 //! a thread of its own, everything that waits in one write and one sync to a file that is there already, then a reply
@@ -101,7 +101,7 @@ fn name((connections, in_flight): (usize, usize)) -> String {
 }
 
 async fn measure(is_venue: bool, (connections, in_flight): (usize, usize), figures: &mut Figures) -> anyhow::Result<()> {
-    let server = if is_venue { Server::durable_venue().await? } else { Server::yardstick(CEILING).await? };
+    let server = if is_venue { Server::venue().await? } else { Server::yardstick(CEILING).await? };
     let addr = server.addr;
     let (known, all) = tokio::sync::oneshot::channel();
     let subscriber = is_venue.then(|| spawn_local(follow(addr, all)));

@@ -22,7 +22,7 @@ use anyhow::{Context, anyhow};
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Shared, State, StreamLimits};
+use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Seats, Shared, State, StreamLimits};
 use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, RateLimitConfig};
 use crate::read::ReadModel;
 use crate::telemetry::Metrics;
@@ -130,6 +130,7 @@ impl App {
             draining: AtomicBool::new(false),
             sockets: TaskTracker::new(),
             closing: CancellationToken::new(),
+            seats: Seats::default(),
             connections: AtomicU64::new(0),
         });
         Ok(Self { listener, addr, state, venue: running, market, shutdown_grace: config.server.shutdown_grace })

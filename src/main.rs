@@ -155,16 +155,16 @@ fn configuration(options: &Options) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+/// A runtime of so many threads; 0: one per core but one.
 fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if workers == 0 { cores.saturating_sub(1).max(1) } else { workers };
     let mut builder = match workers {
         // One worker need not look out for others.
         1 => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
-    if workers > 1 {
-        builder.worker_threads(workers);
-    }
-    builder.enable_all().build().context("cannot start the runtime")
+    builder.worker_threads(workers).enable_all().build().context("cannot start the runtime")
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {

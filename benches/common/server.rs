@@ -50,9 +50,9 @@ impl Server {
         Self::start(command, data).await
     }
 
-    /// [`Server::venue`], that keeps every order on the disk.
-    pub(crate) async fn durable_venue() -> anyhow::Result<Self> {
-        Self::start_venue(Some("fsync")).await
+    /// [`Server::venue`], in memory alone.
+    pub(crate) async fn venue_in_memory() -> anyhow::Result<Self> {
+        Self::start_venue(Some("none")).await
     }
 
     /// This bench as the server that its `main` makes of `argument`.

@@ -8,7 +8,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::{Problem, State, problem::RequestOutcome, request::Terms, view::OrderView};
+use super::{Problem, State, batch::Item, problem::RequestOutcome, request::Terms, view::OrderView};
 use crate::domain::{
     AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Replace, Status,
 };
@@ -32,6 +32,8 @@ pub(super) enum Done {
     ReplacedBefore(OrderView, Priority),
     /// The client said who it is: its account, and the `seq` of that account's last execution.
     Known(Option<AccountName>, u64),
+    /// What became of each order of a batch.
+    Batch(Vec<Item>),
     /// Nothing to show.
     Applied,
 }

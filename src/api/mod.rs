@@ -9,6 +9,7 @@
 mod access;
 mod account;
 mod admin;
+mod batch;
 mod connections;
 mod entry;
 mod events;
@@ -48,7 +49,7 @@ pub(crate) use probes::lanes;
 pub use problem::{FieldError, Problem, RequestOutcome};
 pub use rate::{RateSettings, Rates, forget_idle};
 pub use serve::serve;
-pub use stream::StreamLimits;
+pub use stream::{Seats, StreamLimits};
 
 use crate::domain::{InstrumentId, Nanos, Order, Symbol};
 use crate::market::Board;
@@ -101,6 +102,8 @@ pub struct Shared {
     pub sockets: TaskTracker,
     /// Canceled when sockets are to close.
     pub closing: CancellationToken,
+    /// How many sockets each account has.
+    pub seats: Seats,
     /// Numbers sockets.
     pub connections: AtomicU64,
 }
@@ -147,7 +150,7 @@ fn routes() -> Router<State> {
         get(orders::get_by_client_id).delete(orders::cancel_by_client_id).patch(orders::replace_by_client_id);
     Router::new()
         .route("/orders", post(orders::place).get(orders::list).delete(orders::cancel_all))
-        .route("/orders/batch", post(orders::place_batch))
+        .route("/orders/batch", post(batch::place))
         .route("/orders/cancel-after", post(orders::cancel_after))
         .route("/orders/validate", post(orders::validate))
         .route("/orders/{order_id}", get(orders::get).delete(orders::cancel).patch(orders::replace))

@@ -205,6 +205,14 @@ impl Problem {
         Self::new(StatusCode::URI_TOO_LONG, "url_too_long", format!("A path and query have at most {bytes_max} bytes"))
     }
 
+    /// 400: one socket follows too much.
+    pub(super) fn too_many_subscriptions(most: usize) -> Self {
+        Self::bad_request(
+            "too_many_subscriptions",
+            format!("A connection follows at most {most} logs, one a symbol and channel"),
+        )
+    }
+
     /// The queue did not take the request.
     pub fn not_queued(refusal: Refusal, retry_after: Duration) -> Self {
         let (code, detail) = match refusal {

@@ -60,7 +60,7 @@ impl Serialize for Retain {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JournalConfig {
-    /// What an acknowledged order survives. Default `none`.
+    /// What an acknowledged order survives. Default `fsync`.
     #[serde(deserialize_with = "value::one")]
     pub mode: JournalMode,
     /// Records from one snapshot to the next, so the most that a start replays, about; 0: a snapshot is made at a clean stop only.

@@ -18,7 +18,7 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// The folder of what the venue keeps, relative to the working directory. Default `data`.
     pub data_dir: PathBuf,
-    /// Threads that serve requests, 0 to 1,024; 0 is one per core. Default 0.
+    /// Threads that serve requests, 0 to 1,024; 0 is one per core but one, which the journal keeps busy. Default 0.
     pub workers: usize,
     /// How long a request may wait for its answer before 504, above zero. Default `5s`.
     #[serde(deserialize_with = "value::one", serialize_with = "value::write_duration")]

@@ -27,7 +27,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!((config.queue.orders_capacity, config.queue.cancels_capacity), (4096, 4096));
     assert_eq!((config.queue.discipline, config.queue.on_full), (Discipline::Fifo, OnFull::Reject));
-    assert_eq!((config.journal.mode, config.auth.mode), (JournalMode::None, AuthMode::Local));
+    assert_eq!((config.journal.mode, config.auth.mode), (JournalMode::Fsync, AuthMode::Local));
     let instruments: Vec<_> = config.instruments.iter().map(InstrumentConfig::spec).collect();
     let written: Vec<_> = instruments
         .iter()

@@ -16,6 +16,8 @@ mod recovery;
 mod shapes;
 mod snapshots;
 mod socket;
+mod socket_limits;
+mod socket_orders;
 mod sockets;
 mod stream;
 mod terms;

@@ -12,10 +12,11 @@ use tokio::{
 use crate::socket::Socket;
 use crate::venue::{Answer, PATIENCE, client, limit, market};
 
-/// The binary with nothing of this environment, on a free port, logging JSON.
+/// The binary with nothing of this environment, on a free port, logging JSON, in memory unless told otherwise.
 pub(crate) fn openoutcry(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
-    command.args(arguments).env_clear().env("OPENOUTCRY_LOG__FORMAT", "json").kill_on_drop(true);
+    command.args(arguments).env_clear().kill_on_drop(true);
+    command.env("OPENOUTCRY_LOG__FORMAT", "json").env("OPENOUTCRY_JOURNAL__MODE", "none");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

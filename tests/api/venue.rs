@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use openoutcry::{app::App, config::Config};
+use openoutcry::{
+    app::App,
+    config::{Config, JournalMode},
+};
 use reqwest::{
     Method, RequestBuilder,
     header::{self, HeaderMap},
@@ -24,10 +27,14 @@ pub(crate) struct Venue {
 }
 
 impl Venue {
-    /// Starts a venue whose configuration is `toml` over the defaults, and without feeds unless `toml` names some.
+    /// Starts a venue whose configuration is `toml` over the defaults, without feeds unless `toml` names some, and in
+    /// memory unless it speaks of a journal.
     pub(crate) async fn spawn(toml: &str) -> Self {
         let mut config = Config::from_text("the test's configuration", toml).unwrap();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
+        if !toml.contains("[journal]") {
+            config.journal.mode = JournalMode::None;
+        }
         if !toml.contains("[[feeds]]") {
             config.feeds.clear();
         }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::super::{
-    Problem, State,
+    Problem, State, batch,
     entry::{self, Done, Pending},
 };
 use crate::domain::{AccountId, ClientOrderId};
@@ -68,6 +68,19 @@ impl Answers {
             }
         };
         self.waiting.push_back((id, waiting));
+    }
+
+    /// Adds the answer to a batch that was submitted.
+    pub(super) fn push_batch(
+        &mut self,
+        state: &State,
+        account: AccountId,
+        id: RequestId,
+        submitted: Vec<Result<Pending, Problem>>,
+    ) {
+        let state = state.clone();
+        let answer = async move { Ok(Done::Batch(batch::finish(&state, account, submitted).await)) };
+        self.waiting.push_back((id, Waiting::Later(Box::pin(answer))));
     }
 
     /// The oldest answer, once it is there; `None` if none is waited for. Dropping the future loses nothing.

@@ -1,6 +1,6 @@
 //! What a client says on a socket, and how it is answered.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -9,9 +9,11 @@ use serde_json::value::RawValue;
 use super::super::{
     Problem, State,
     access::Identity,
+    batch,
     entry::{self, Done, Pending},
     extract,
     orders::cancel_after_ns,
+    rate::{Client, Kind},
     request::{PlaceRequest, ReplaceRequest},
 };
 use super::{may, subscriptions::Wish};
@@ -36,6 +38,8 @@ struct Message<'a> {
     from_seq: Option<u64>,
     #[serde(borrow)]
     order: Option<&'a RawValue>,
+    #[serde(borrow)]
+    orders: Option<Vec<&'a RawValue>>,
     order_id: Option<u64>,
     #[serde(borrow)]
     client_order_id: Option<Cow<'a, str>>,
@@ -49,6 +53,20 @@ struct Message<'a> {
     #[serde(borrow)]
     api_key: Option<Cow<'a, str>>,
 }
+
+/// Who says it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Speaker {
+    /// Who it is, once it has said so.
+    pub(super) identity: Option<Identity>,
+    /// Where it is, if that matters.
+    pub(super) address: IpAddr,
+    /// By which connection.
+    pub(super) connection: ConnectionId,
+}
+
+/// A message as it was understood: its id, and what it asks.
+pub(super) type Said = (Option<Box<RawValue>>, Result<Asked, Problem>);
 
 /// What a message asks of the session.
 #[derive(Debug)]
@@ -65,15 +83,15 @@ pub(super) enum Asked {
     Denied(Problem),
     /// To wait for what this comes to, for this account.
     Order(AccountId, Pending),
+    /// The same, for many orders.
+    Batch(AccountId, Vec<Result<Pending, Problem>>),
 }
 
 /// Reads a message, and submits the order request that it may be. The id comes first: even a refusal echoes it.
-pub(super) async fn read(
-    state: &State,
-    identity: Option<Identity>,
-    connection: ConnectionId,
-    text: &str,
-) -> (Option<Box<RawValue>>, Result<Asked, Problem>) {
+pub(super) async fn read(state: &State, speaker: Speaker, text: &str) -> Said {
+    if let Err(problem) = extract::check_depth(state, text.as_bytes()) {
+        return (None, Err(problem));
+    }
     let message: Message<'_> = match extract::parse(text.as_bytes()) {
         Ok(message) => message,
         Err(problem) => return (None, Err(problem)),
@@ -83,16 +101,13 @@ pub(super) async fn read(
             let detail = format!("id must be a number or a string of at most {ID_BYTES_MAX} bytes");
             (None, Err(Problem::bad_request("invalid_request", detail)))
         }
-        id => (id.map(ToOwned::to_owned), asked(state, identity, connection, &message).await),
+        id => (id.map(ToOwned::to_owned), asked(state, speaker, &message).await),
     }
 }
 
-async fn asked(
-    state: &State,
-    identity: Option<Identity>,
-    connection: ConnectionId,
-    message: &Message<'_>,
-) -> Result<Asked, Problem> {
+async fn asked(state: &State, speaker: Speaker, message: &Message<'_>) -> Result<Asked, Problem> {
+    let Speaker { identity, connection, .. } = speaker;
+    message.charge(state, speaker).await?;
     match &*message.op {
         "ping" => Ok(Asked::Ping),
         "auth" => match message.auth(state, identity) {
@@ -107,6 +122,12 @@ async fn asked(
             Ok(Asked::Subscribe(wish))
         }
         "unsubscribe" => message.wish(state).map(Asked::Unsubscribe),
+        "batch" => {
+            let account = may(identity, Scope::Trade)?;
+            let orders = message.orders.as_deref().ok_or_else(|| missing("orders"))?;
+            batch::check(orders)?;
+            Ok(Asked::Batch(account, batch::submit(state, account, orders, Some(connection)).await))
+        }
         op if ORDER_OPS.contains(&op) => {
             let account = may(identity, Scope::Trade)?;
             let pending = submit(state, account, connection, message).await?;
@@ -114,13 +135,13 @@ async fn asked(
         }
         _ => {
             let words = ORDER_OPS.join(", ");
-            let detail = format!("op must be one of auth, subscribe, unsubscribe, ping, {words}");
+            let detail = format!("op must be one of auth, subscribe, unsubscribe, ping, batch, {words}");
             Err(Problem::bad_request("unknown_op", detail))
         }
     }
 }
 
-/// What may be asked of the account's orders.
+/// What may be asked of the account's orders, one by one.
 const ORDER_OPS: [&str; 5] = ["place", "cancel", "replace", "cancel_all", "cancel_after"];
 
 /// Submits an order request.
@@ -156,6 +177,22 @@ fn missing(field: &str) -> Problem {
 }
 
 impl Message<'_> {
+    /// Counts the message as the same request by REST would be; a ping costs nothing.
+    async fn charge(&self, state: &State, speaker: Speaker) -> Result<(), Problem> {
+        if state.rates.is_none() {
+            return Ok(());
+        }
+        let (kind, cost) = match &*self.op {
+            "ping" => return Ok(()),
+            "batch" => (Kind::Orders, self.orders.as_ref().map_or(1, Vec::len)),
+            op if ORDER_OPS.contains(&op) => (Kind::Orders, 1),
+            _ => (Kind::Reads, 1),
+        };
+        let client = Client::new(speaker.identity, speaker.address);
+        let charged = state.charge(kind, client, u32::try_from(cost).unwrap_or(u32::MAX)).await;
+        charged.map(drop).map_err(|(problem, _)| problem)
+    }
+
     fn wish(&self, state: &State) -> Result<Wish, Problem> {
         let channels = self.channels.as_deref().ok_or_else(|| missing("channels"))?;
         Wish::parse(state, channels, self.symbols.as_deref(), self.from_seq)
@@ -209,6 +246,10 @@ pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>, momen
         }
         Ok(Done::CanceledAll(count)) => {
             reply.field("canceled", u64::from(*count));
+        }
+        Ok(Done::Batch(items)) => {
+            let items = serde_json::to_string(items).unwrap_or_default();
+            reply.field("orders", Raw(&items));
         }
         Ok(Done::Applied) => {}
         Ok(Done::Known(account, last_seq)) => {

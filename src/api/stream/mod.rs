@@ -8,10 +8,16 @@ mod answers;
 mod duplex;
 mod message;
 mod outbox;
+mod pulse;
+mod seats;
 mod session;
 mod subscriptions;
 
-use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::Ordering::Relaxed,
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -28,14 +34,21 @@ use super::{
     access::{Identity, check_origin},
     connections::Accepted,
     extract::QueryOf,
+    rate::Peer,
 };
-use crate::domain::{AccountId, Scope};
-use crate::queue::ConnectionId;
+use crate::domain::{AccountId, CancelAll, Scope};
+use crate::queue::{Action, ConnectionId, Refusal};
+pub use seats::Seats;
+
+use message::Speaker;
 use session::Session;
 use subscriptions::Wish;
 
 /// The version of the protocol, the only one there is.
 const VERSION: &str = "13";
+
+/// How long a cancel that found its lane full waits before it tries again.
+const CANCEL_AGAIN: Duration = Duration::from_millis(20);
 
 /// When a socket is slow.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +66,7 @@ pub(super) struct StreamQuery {
     channels: Option<String>,
     symbols: Option<String>,
     from_seq: Option<u64>,
+    cancel_on_disconnect: Option<bool>,
 }
 
 /// `GET /stream`
@@ -79,8 +93,18 @@ pub(super) async fn upgrade(
     if wish.is_private() {
         may(identity, Scope::Read)?;
     }
+    let cancels = query.cancel_on_disconnect == Some(true);
+    if cancels && identity.is_some() {
+        may(identity, Scope::Trade)?;
+    }
+    if wish.logs(&state) > state.limits.subscriptions {
+        state.metrics.limit("subscriptions");
+        return Err(Problem::too_many_subscriptions(state.limits.subscriptions));
+    }
+    let address = request.extensions().get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| *address);
     let upgraded = hyper::upgrade::on(&mut request);
     let connection = ConnectionId(state.connections.fetch_add(1, Relaxed));
+    let speaker = Speaker { identity, address, connection };
     let task = state.clone();
     state.sockets.spawn(async move {
         let upgraded = match upgraded.await {
@@ -91,7 +115,9 @@ pub(super) async fn upgrade(
         match upgraded.downcast::<TokioIo<Accepted>>() {
             Ok(parts) => {
                 let (socket, _place) = parts.io.into_inner().into_parts();
-                Session::new(task, identity, connection, socket, parts.read_buf).await.run(wish).await;
+                let mut session = Session::new(task, speaker, socket, parts.read_buf).await;
+                session.cancels = cancels;
+                session.run(wish).await;
             }
             Err(_) => tracing::error!("an upgraded connection is no TCP stream"),
         }
@@ -103,6 +129,22 @@ pub(super) async fn upgrade(
         .header(header::SEC_WEBSOCKET_ACCEPT, accept)
         .body(Body::empty());
     response.map_err(|_| Problem::internal())
+}
+
+/// Cancels all orders of an account whose connection is gone: behind everything that the connection asked for.
+async fn cancel_all(state: State, account: AccountId, connection: ConnectionId) {
+    let action = Action::CancelAll(CancelAll { account, instrument: None, side: None });
+    loop {
+        match state.intake.send(action.clone(), Some(connection)).await {
+            Ok(_) => return tracing::info!(connection = connection.0, "canceling the orders of a connection that is gone"),
+            Err(Refusal::ShuttingDown) => return,
+            Err(Refusal::Full) => {}
+        }
+        tokio::select! {
+            () = state.closing.cancelled() => return,
+            () = tokio::time::sleep(CANCEL_AGAIN) => {}
+        }
+    }
 }
 
 /// The account of a connection that may do that for it.

@@ -1,6 +1,6 @@
 //! One connection: it reads requests, writes answers and everything its cursors come upon, until one side has enough.
 
-use std::time::Duration;
+use std::{future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -14,54 +14,63 @@ use tokio::{
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        Error,
+        Error, Utf8Bytes,
         protocol::{Message, Role, WebSocketConfig},
     },
 };
 
-use super::super::{State, access::Identity, entry::Done};
+use super::super::{Problem, State, access::Identity, entry::Done, rate::Rates};
 use super::{
     answers::{Answered, Answers, RequestId},
+    cancel_all,
     duplex::Duplex,
-    message::{self, Asked},
+    message::{self, Asked, Said, Speaker},
     outbox::{Finish, Outbox},
+    pulse::{Pulse, Silence},
+    seats::Seat,
     subscriptions::{Lost, Subscriptions, Wish},
 };
-use crate::domain::{AccountId, AccountName, MomentText, Nanos};
-use crate::queue::ConnectionId;
+use crate::domain::{AccountId, AccountName, MomentText, Nanos, Scope};
 use crate::stream::{TextFrames, text_frame};
 
-/// The largest message a client may send.
-const MESSAGE_MAX: usize = 64 * 1024;
 /// How much is read from a socket at once. tungstenite keeps and clears this much for every connection, at every read.
 const READ_BUFFER: usize = 8 * 1024;
-/// How many requests of one connection may wait for their answers; further ones are not read.
-const IN_FLIGHT_MAX: usize = 1_024;
+/// How much tungstenite may write before the session takes it: pongs, and the answer to a close.
+const WRITE_BUFFER: usize = 64 * 1024;
 /// While so many bytes wait to go out, no requests are read.
 const OUT_BYTES_MAX: usize = 512 * 1024;
 /// How long a closing connection may take to take what is left for it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How much of what a client still sends is read after the close frame, so that it gets to read that frame.
 const LINGER_BYTES: u64 = 1024 * 1024;
+/// A ping frame, as a server writes it: final, unmasked, empty.
+const PING: &[u8] = &[0x89, 0];
 /// How often a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct Session {
     state: State,
-    /// Who the client is, once it has said so.
-    identity: Option<Identity>,
-    connection: ConnectionId,
+    speaker: Speaker,
+    /// Whether the account's orders are canceled when the connection ends.
+    pub(super) cancels: bool,
+    /// The account's place among its sockets, once the account is known.
+    seat: Option<Seat>,
     /// Changes when the account has a new execution.
     news: Option<watch::Receiver<u64>>,
     inbound: WebSocketStream<Duplex>,
     outbox: Outbox,
     subscriptions: Subscriptions,
     answers: Answers,
+    /// A request that waits for its turn: it holds up those behind it, and nothing that goes out.
+    held: Option<Held>,
     /// Answers in the making, and what writes their moments.
     replies: TextFrames,
     moments: MomentText,
 }
+
+/// A message on its way to being understood.
+type Held = Pin<Box<dyn Future<Output = Said> + Send>>;
 
 /// Why a connection ends.
 enum End {
@@ -113,49 +122,51 @@ impl Status {
 
 impl Session {
     /// A session on an upgraded stream; `early` is what was read beyond the handshake.
-    pub(super) async fn new(
-        state: State,
-        identity: Option<Identity>,
-        connection: ConnectionId,
-        socket: TcpStream,
-        early: Bytes,
-    ) -> Self {
+    pub(super) async fn new(state: State, speaker: Speaker, socket: TcpStream, early: Bytes) -> Self {
         let (read, write) = socket.into_split();
         let config = WebSocketConfig::default()
-            .max_message_size(Some(MESSAGE_MAX))
-            .max_frame_size(Some(MESSAGE_MAX))
+            .max_message_size(Some(state.limits.message_bytes))
+            .max_frame_size(Some(state.limits.message_bytes))
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
-            .max_write_buffer_size(MESSAGE_MAX);
+            .max_write_buffer_size(WRITE_BUFFER);
         let inbound = WebSocketStream::from_raw_socket(Duplex::new(read, early), Role::Server, Some(config)).await;
         let subscriptions = Subscriptions::new(state.stream.lag_limit);
         let outbox = Outbox::new(write);
-        let news = None;
-        let mut session = Self {
+        Self {
             state,
-            identity: None,
-            connection,
-            news,
+            speaker,
+            cancels: false,
+            seat: None,
+            news: None,
             inbound,
             outbox,
             subscriptions,
             answers: Answers::default(),
+            held: None,
             replies: TextFrames::default(),
             moments: MomentText::default(),
-        };
-        session.identify(identity);
-        session
+        }
     }
 
-    /// Acts for `identity` from now on.
-    fn identify(&mut self, identity: Option<Identity>) {
-        self.identity = identity;
-        let log = self.account().and_then(|account| self.state.hub.executions(account));
-        self.news = log.map(|log| log.watch());
+    /// Acts for `identity` from now on, if its account may have another socket.
+    fn identify(&mut self, identity: Identity) -> Result<(), End> {
+        let account = identity.account;
+        if self.seat.as_ref().is_none_or(|seat| seat.account != account) {
+            let most = self.state.limits.sockets_per_account;
+            self.seat = self.state.seats.take(account, most);
+            if self.seat.is_none() {
+                self.state.metrics.limit("sockets_per_account");
+                return Err(End::Closed(4009, format!("an account has at most {most} connections")));
+            }
+        }
+        self.speaker.identity = Some(identity);
+        self.news = self.state.hub.executions(account).map(|log| log.watch());
+        Ok(())
     }
 
     fn account(&self) -> Option<AccountId> {
-        self.identity.map(|identity| identity.account)
+        self.speaker.identity.map(|identity| identity.account)
     }
 
     fn account_name(&self) -> Option<AccountName> {
@@ -170,11 +181,21 @@ impl Session {
     /// Serves the connection to its end.
     pub(super) async fn run(mut self, wish: Wish) {
         self.state.metrics.sockets.inc();
-        let end = match self.hello(&wish) {
+        let known = self.speaker.identity.map_or(Ok(()), |identity| self.identify(identity));
+        let end = match known.and_then(|()| self.hello(&wish)) {
             Ok(()) => self.serve().await,
             Err(end) => end,
         };
         self.state.metrics.sockets.dec();
+        if !matches!(end, End::Shutdown) {
+            // What waits for its turn is not done any more: nothing comes behind the end.
+            self.held = None;
+        }
+        if let Some(account) = self.speaker.identity.and_then(|identity| identity.may(Scope::Trade).ok())
+            && self.cancels
+        {
+            self.state.sockets.spawn(cancel_all(self.state.clone(), account, self.speaker.connection));
+        }
         self.end(end).await;
     }
 
@@ -200,7 +221,7 @@ impl Session {
             }
             End::Lost(Lost::Unreadable) => self.outbox.close(1011, "internal error", Finish::All).await,
             End::Lost(Lost::Slow { last_seq }) => {
-                tracing::info!(connection = self.connection.0, last_seq, "closing a socket that is too slow");
+                tracing::info!(connection = self.speaker.connection.0, last_seq, "closing a socket that is too slow");
                 self.outbox.close(4008, &format!("slow consumer, last_seq={last_seq}"), Finish::Frame).await;
             }
         }
@@ -230,9 +251,15 @@ impl Session {
         let mut public = self.state.hub.watch_public();
         let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pulse = Pulse::new(self.state.limits.idle_timeout);
         let mut progress = Instant::now();
+        let mut full = false;
         loop {
-            let read_on = self.answers.len() < IN_FLIGHT_MAX && self.outbox.left() < OUT_BYTES_MAX;
+            let was_full = std::mem::replace(&mut full, self.answers.len() >= self.state.limits.in_flight);
+            if full && !was_full {
+                self.state.metrics.limit("in_flight");
+            }
+            let read_on = self.reads_on();
             if self.outbox.left() == 0 {
                 progress = Instant::now();
                 let Self { state, subscriptions, outbox, .. } = self;
@@ -254,7 +281,14 @@ impl Session {
                     Err(lost) => return lost.into(),
                 },
                 Some(answer) = self.answers.next(&self.state), if !self.answers.is_empty() => self.answer(answer),
+                said = said(&mut self.held), if self.held.is_some() => {
+                    self.held = None;
+                    if let Err(end) = self.obey(said) {
+                        return end;
+                    }
+                }
                 message = self.inbound.next(), if read_on => {
+                    pulse.heard();
                     if let Err(end) = self.receive_all(message).await {
                         return end;
                     }
@@ -267,6 +301,16 @@ impl Session {
                     let beat = Status::new("heartbeat", self.last_seq());
                     self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
                 }
+                silence = pulse.look() => match silence {
+                    // Who is not read cannot be heard.
+                    _ if !read_on => pulse.heard(),
+                    Silence::Fine => {}
+                    Silence::Ask => self.outbox.push(Bytes::from_static(PING)),
+                    Silence::Over => {
+                        self.state.metrics.limit("idle_timeout");
+                        return End::Closed(4008, "silent for too long".to_owned());
+                    }
+                },
                 () = tokio::time::sleep_until(progress + self.state.stream.stall_timeout), if waiting => {
                     return End::Lost(Lost::Slow { last_seq: self.last_seq().unwrap_or(0) });
                 }
@@ -274,8 +318,18 @@ impl Session {
         }
     }
 
+    /// Whether there is room for another request: for its answer, and none before it is held.
+    fn reads_on(&self) -> bool {
+        let room = self.answers.len() < self.state.limits.in_flight && self.outbox.left() < OUT_BYTES_MAX;
+        room && self.held.is_none()
+    }
+
     /// Sends every answer, and everything up to the ends of the logs.
     async fn catch_up(&mut self) {
+        if let Some(held) = self.held.take() {
+            // At the end nobody waits for a turn: it is refused. Whatever else it asks for comes too late.
+            let _ended = self.obey(held.await).is_err();
+        }
         while let Some(answer) = self.answers.next(&self.state).await {
             self.answer(answer);
         }
@@ -309,15 +363,14 @@ impl Session {
         let mut next = Some(first);
         while let Some(message) = next {
             self.receive(message).await?;
-            let read_on = self.answers.len() < IN_FLIGHT_MAX;
-            next = if read_on { self.inbound.next().now_or_never() } else { None };
+            next = if self.reads_on() { self.inbound.next().now_or_never() } else { None };
         }
         Ok(())
     }
 
     async fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
         match message {
-            Some(Ok(Message::Text(text))) => self.request(&text).await,
+            Some(Ok(Message::Text(text))) => self.request(text).await,
             Some(Ok(Message::Binary(_))) => Err(End::Closed(1003, "messages are JSON texts, not binary".to_owned())),
             Some(Ok(Message::Ping(_))) => {
                 // Makes tungstenite write its pong.
@@ -332,32 +385,56 @@ impl Session {
                 Err(End::Closed(code, String::new()))
             }
             None => Err(End::Gone),
-            Some(Err(Error::Capacity(_))) => Err(End::Closed(1009, format!("a message has at most {MESSAGE_MAX} bytes"))),
+            Some(Err(Error::Capacity(_))) => {
+                self.state.metrics.limit("message_bytes");
+                let most = self.state.limits.message_bytes;
+                Err(End::Closed(1009, format!("a message has at most {most} bytes")))
+            }
             Some(Err(Error::Utf8(_))) => Err(End::Closed(1007, "a text must be UTF-8".to_owned())),
             Some(Err(Error::Protocol(error))) => Err(End::Closed(1002, error.to_string())),
             Some(Err(_)) => Err(End::Gone),
         }
     }
 
-    async fn request(&mut self, text: &str) -> Result<(), End> {
-        let (id, asked) = message::read(&self.state, self.identity, self.connection, text).await;
+    async fn request(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        if self.state.rates.as_ref().is_some_and(Rates::may_wait) {
+            let (state, speaker) = (self.state.clone(), self.speaker);
+            self.held = Some(Box::pin(async move { message::read(&state, speaker, &text).await }));
+            return Ok(());
+        }
+        let said = message::read(&self.state, self.speaker, &text).await;
+        self.obey(said)
+    }
+
+    /// Does what a message asks, and sees to its answer.
+    fn obey(&mut self, (id, asked): Said) -> Result<(), End> {
         let answer = match asked {
             Ok(Asked::Ping) => Ok(Done::Applied),
             Ok(Asked::Subscribe(wish)) => {
-                self.subscribe(&wish)?;
-                Ok(Done::Applied)
+                let most = self.state.limits.subscriptions;
+                if self.subscriptions.logs() + wish.logs(&self.state) > most {
+                    self.state.metrics.limit("subscriptions");
+                    Err(Problem::too_many_subscriptions(most))
+                } else {
+                    self.subscribe(&wish)?;
+                    Ok(Done::Applied)
+                }
             }
             Ok(Asked::Unsubscribe(wish)) => {
                 self.subscriptions.remove(&wish);
                 Ok(Done::Applied)
             }
             Ok(Asked::Auth(identity)) => {
-                self.identify(Some(identity));
+                self.identify(identity)?;
                 Ok(Done::Known(self.account_name(), self.last_seq().unwrap_or(0)))
             }
             Ok(Asked::Denied(problem)) => {
                 self.answers.push(id, Err(problem));
                 return Err(End::Denied);
+            }
+            Ok(Asked::Batch(account, submitted)) => {
+                self.answers.push_batch(&self.state, account, id, submitted);
+                return Ok(());
             }
             Ok(Asked::Order(account, pending)) => {
                 self.answers.push_pending(&self.state, account, id, pending);
@@ -367,6 +444,14 @@ impl Session {
         };
         self.answers.push(id, answer);
         Ok(())
+    }
+}
+
+/// Waits until a message is understood.
+async fn said(held: &mut Option<Held>) -> Said {
+    match held {
+        Some(held) => held.await,
+        None => std::future::pending().await,
     }
 }
 

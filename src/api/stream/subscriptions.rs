@@ -1,7 +1,7 @@
 //! What one connection follows: a cursor into each log it asked for.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -71,6 +71,18 @@ pub(super) struct Wish {
 }
 
 impl Wish {
+    /// How many logs it means at the most.
+    pub(super) fn logs(&self, state: &State) -> usize {
+        let logs = |channel: &Channel| match (channel, &self.symbols) {
+            (Channel::Status, _) => 0,
+            (Channel::Executions | Channel::Best | Channel::Queue, _) => 1,
+            (Channel::Trades | Channel::Book | Channel::Quotes, Some(symbols)) => symbols.len(),
+            (Channel::Trades | Channel::Book, None) => state.read.instruments().len(),
+            (Channel::Quotes, None) => state.hub.quoted().len(),
+        };
+        self.channels.iter().map(logs).sum()
+    }
+
     /// Whether only the account's own connections may follow some of it.
     pub(super) fn is_private(&self) -> bool {
         self.channels.contains(&Channel::Executions)
@@ -83,7 +95,9 @@ impl Wish {
         symbols: Option<&[impl AsRef<str>]>,
         from_seq: Option<u64>,
     ) -> Result<Self, Problem> {
-        let channels = channels.iter().map(|word| Channel::parse(word.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        // Each once: a channel that is named often is not worth more.
+        let channels = channels.iter().map(|word| Channel::parse(word.as_ref())).collect::<Result<BTreeSet<_>, _>>()?;
+        let channels: Vec<Channel> = channels.into_iter().collect();
         let Some(symbols) = symbols else { return Ok(Self { channels, symbols: None, from_seq }) };
         if symbols.len() > SYMBOLS_MAX {
             return Err(Problem::bad_request("too_many_symbols", format!("At most {SYMBOLS_MAX} symbols may be named")));
@@ -151,6 +165,11 @@ pub(super) struct Subscriptions {
 impl Subscriptions {
     pub(super) fn new(lag_limit: u64) -> Self {
         Self { executions: None, public: BTreeMap::new(), all_quotes: false, lag_limit }
+    }
+
+    /// How many logs are followed.
+    pub(super) fn logs(&self) -> usize {
+        self.public.len() + usize::from(self.executions.is_some())
     }
 
     /// Follows what is wished for; a book's snapshot goes to `out` at once.

@@ -1,0 +1,106 @@
+//! Many orders in one request, each for itself: some may be taken and others refused.
+
+use axum::{
+    Extension, Json,
+    extract::State as Shared,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{
+    Problem, State,
+    access::Trades,
+    entry::{self, Done, Pending},
+    extract::{self, Batch, JsonBody},
+    rate::{Client, Kind},
+    request::PlaceRequest,
+    view::OrderView,
+};
+use crate::domain::AccountId;
+use crate::queue::ConnectionId;
+
+/// The most orders in one batch.
+const BATCH_MAX: usize = 1_000;
+
+/// `POST /orders/batch`
+pub(super) async fn place(
+    Shared(state): Shared<State>,
+    Trades(account): Trades,
+    client: Option<Extension<Client>>,
+    headers: HeaderMap,
+    body: JsonBody<Batch>,
+) -> Result<Response, Problem> {
+    if extract::idempotency_key(&headers)?.is_some() {
+        let detail = "Idempotency-Key names one request: give each order of a batch a client_order_id";
+        return Err(Problem::bad_request("idempotency_key", detail));
+    }
+    let requests: Vec<&RawValue> = body.parse_array()?;
+    let more = check(&requests)?;
+    // One of its orders is paid for as the request.
+    let left = match client {
+        Some(Extension(client)) if more > 0 => {
+            state.charge(Kind::Orders, client, more).await.map_err(|(problem, _)| problem)?
+        }
+        _ => None,
+    };
+    let submitted = submit(&state, account, &requests, None).await;
+    let items = finish(&state, account, submitted).await;
+    let mut response = Json(items).into_response();
+    if let Some(left) = left {
+        response.extensions_mut().insert(left);
+    }
+    Ok(response)
+}
+
+/// Checks how many orders a batch has: how many more than one.
+pub(super) fn check(requests: &[&RawValue]) -> Result<u32, Problem> {
+    let more = requests.len().checked_sub(1).filter(|more| *more < BATCH_MAX);
+    more.and_then(|more| u32::try_from(more).ok())
+        .ok_or_else(|| Problem::bad_request("batch_size", format!("A batch has 1 to {BATCH_MAX} orders")))
+}
+
+/// What became of one order of a batch.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Item {
+    Order(Box<OrderView>),
+    Problem(Problem),
+}
+
+/// Submits the orders of a batch, in order.
+pub(super) async fn submit(
+    state: &State,
+    account: AccountId,
+    requests: &[&RawValue],
+    connection: Option<ConnectionId>,
+) -> Vec<Result<Pending, Problem>> {
+    let mut pending = Vec::with_capacity(requests.len());
+    for request in requests {
+        let place = extract::parse::<PlaceRequest<'_>>(request.get().as_bytes())
+            .and_then(|request| request.check(account, state.instrument_id()));
+        pending.push(match place {
+            Ok(place) => entry::place(state, place, connection).await,
+            Err(problem) => Err(problem),
+        });
+    }
+    pending
+}
+
+/// Waits for what the orders of a batch come to, in order.
+pub(super) async fn finish(state: &State, account: AccountId, submitted: Vec<Result<Pending, Problem>>) -> Vec<Item> {
+    let mut items = Vec::with_capacity(submitted.len());
+    for pending in submitted {
+        let done = match pending {
+            Ok(pending) => entry::finish(state, account, pending).await,
+            Err(problem) => Err(problem),
+        };
+        items.push(match done {
+            Ok(Done::Placed(order) | Done::Replayed(order)) => Item::Order(Box::new(order)),
+            Ok(_) => Item::Problem(Problem::internal()),
+            Err(problem) => Item::Problem(problem),
+        });
+    }
+    items
+}
