@@ -163,9 +163,9 @@ impl App {
                 Ok(())
             });
         });
-        let snapshots = venue.snapshots_ended().map(|ended| {
+        if let Some(ended) = venue.snapshots_ended() {
             tasks.spawn("snapshots", async { drop(ended.await) });
-        });
+        }
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         if state.rates.is_some() {
@@ -197,9 +197,6 @@ impl App {
             }
             if logged.is_some() {
                 tasks.wait_for("executions").await?;
-            }
-            if snapshots.is_some() {
-                tasks.wait_for("snapshots").await?;
             }
             state.closing.cancel();
             state.sockets.close();

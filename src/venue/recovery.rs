@@ -128,18 +128,19 @@ pub(super) fn read_snapshot(snapshots: &Snapshots, number: u64) -> anyhow::Resul
     Ok(Found { replica, ids, secret: Secret::from_bytes(snapshot.secret), epoch: snapshot.epoch })
 }
 
-/// Reads all ids that go with a snapshot: file by file, each of which names the one before.
-fn read_ids(snapshots: &Snapshots, newest: u64) -> anyhow::Result<Vec<Entry>> {
-    let (mut entries, mut number) = (Vec::new(), newest);
+/// Adds all ids that go with a snapshot: file by file, each of which names the one before.
+fn load_ids(snapshots: &Snapshots, newest: u64, admission: &Admission) -> anyhow::Result<()> {
+    let mut number = newest;
     while number > 0 {
         let file = snapshots.read_ids(number)?;
         ensure!(file.hash < number, "the ids of {number} come after themselves");
         let (all, rest) = file.payload.as_chunks::<{ Entry::BYTES }>();
         ensure!(rest.is_empty(), "the ids of {number} are cut short");
-        entries.extend(all.iter().map(Entry::from_bytes));
+        let entries: Vec<Entry> = all.iter().map(Entry::from_bytes).collect();
+        admission.load(&entries);
         number = file.hash;
     }
-    Ok(entries)
+    Ok(())
 }
 
 /// Where replaying begins.
@@ -181,7 +182,7 @@ fn start_from(snapshots: &Snapshots, number: u64, epoch: Option<u64>) -> anyhow:
     let Found { replica, ids, secret, epoch: found } = read_snapshot(snapshots, number)?;
     ensure!(Some(found) == epoch, "it belongs to another journal");
     let admission = Admission::new(secret);
-    admission.load(&read_ids(snapshots, ids)?);
+    load_ids(snapshots, ids, &admission)?;
     Ok(Start { replica, snapshot: number, ids, admission })
 }
 

@@ -6,7 +6,7 @@
 //! anything. At a clean stop the executor hands over what it has come to, so that the next start replays nothing.
 //!
 //! Costs: while it works, as much memory again as the engine's state has, twice that while the state is bytes, and one core at the
-//! lowest priority; at rest, nothing. A snapshot that fails is reported and tried again later: the journal has everything.
+//! lowest priority; at rest, nothing. A stop waits for the last one within its grace. A snapshot that fails is reported and tried again later: the journal has everything.
 
 use std::{
     sync::{
@@ -116,7 +116,7 @@ pub(super) fn start(keeper: Keeper, released: u64) -> anyhow::Result<(Pace, ones
     let (ended, has_ended) = oneshot::channel();
     let pace = Pace { shared: shared.clone(), wakes };
     let thread = Thread { keeper, shared };
-    thread.set_due();
+    thread.set_due_after(thread.keeper.newest);
     thread::Builder::new()
         .name("snapshots".to_owned())
         .spawn(move || {
@@ -140,10 +140,17 @@ impl Thread {
         for wake in waiting {
             match wake {
                 Wake::Due => {
-                    if let Err(error) = self.make() {
-                        tracing::warn!(error = format!("{error:#}"), "a snapshot could not be made");
+                    let made = self.make();
+                    if self.shared.stopping.load(Ordering::Acquire) {
+                        continue;
                     }
-                    self.set_due();
+                    if let Err(error) = made {
+                        tracing::warn!(error = format!("{error:#}"), "a snapshot could not be made");
+                        // Not again at once: what was in the way may still be.
+                        self.set_due_after(self.shared.released.load(Ordering::Acquire));
+                    } else {
+                        self.set_due_after(self.keeper.newest);
+                    }
                 }
                 Wake::Stopped(replica) => last = Some(replica),
             }
@@ -160,10 +167,10 @@ impl Thread {
         }
     }
 
-    fn set_due(&self) {
-        let released = self.shared.released.load(Ordering::Acquire);
-        let Keeper { every, newest, .. } = self.keeper;
-        let due = if every == 0 { u64::MAX } else { newest.saturating_add(every).max(released + 1) };
+    /// Says when the next one is due, given where the last one ended.
+    fn set_due_after(&self, number: u64) {
+        let every = self.keeper.every;
+        let due = if every == 0 { u64::MAX } else { number.saturating_add(every) };
         self.shared.due.store(due, Ordering::Release);
     }
 

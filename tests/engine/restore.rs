@@ -2,6 +2,9 @@
 
 use openoutcry::domain::*;
 use openoutcry::engine::{Engine, Limits, StateError};
+use openoutcry::executor::Replica;
+use openoutcry::journal::Record;
+use openoutcry::queue::Secret;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -54,6 +57,34 @@ proptest! {
             prop_assert_eq!(restored.state_hash(), engine.state_hash(), "after {:?}", command);
         }
         restored.audit();
+    }
+
+    #[test]
+    fn a_replica_goes_on_from_what_it_saved(stream in streams(200), frame in 1..20usize, at in any::<prop::sample::Index>()) {
+        let limits = Limits { closed_kept: stream.closed_kept };
+        let records: Vec<Record> = stream.commands().into_iter().zip(1..)
+            .map(|((stamp, command), number)| Record { number, stamp, command }).collect();
+        let frames: Vec<&[Record]> = records.chunks(frame).collect();
+        let at = at.index(frames.len());
+        let secret = Secret::from_bytes([7; 16]);
+        let (mut replica, mut ids) = (Replica::new(limits), Vec::new());
+        for frame in frames.iter().take(at) {
+            replica.replay(frame, secret, &mut ids);
+        }
+        let payload = replica.save(5);
+        let (mut restored, newest_ids) = Replica::restore(&payload, limits, replica.number(), replica.stamp()).unwrap();
+        prop_assert_eq!(newest_ids, 5);
+        let mut other_ids = ids.clone();
+        for frame in frames.iter().skip(at) {
+            let hash = replica.replay(frame, secret, &mut ids);
+            prop_assert_eq!(restored.replay(frame, secret, &mut other_ids), hash);
+        }
+        prop_assert_eq!(restored.engine().state_hash(), replica.engine().state_hash());
+        prop_assert_eq!((restored.public(), restored.number()), (replica.public(), replica.number()));
+        prop_assert_eq!(other_ids, ids);
+        for length in 0..payload.len().min(64) {
+            prop_assert!(Replica::restore(&payload[..length], limits, 1, Nanos(0)).is_err());
+        }
     }
 
     #[test]
