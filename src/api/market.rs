@@ -23,7 +23,8 @@ const TRADES: (usize, usize) = (1_000, 100);
 
 /// `GET /instruments`
 pub(super) async fn instruments(Shared(state): Shared<State>) -> Json<Vec<InstrumentView>> {
-    Json(state.read.instruments().iter().map(InstrumentView::from).collect())
+    let instruments = state.read.instruments().iter();
+    Json(instruments.map(|instrument| InstrumentView::of(&state, instrument)).collect())
 }
 
 /// `GET /instruments/{symbol}`
@@ -31,7 +32,7 @@ pub(super) async fn instrument(
     Shared(state): Shared<State>,
     PathOf(symbol): PathOf,
 ) -> Result<Json<InstrumentView>, Problem> {
-    extract::instrument(&state, &symbol).map(|instrument| Json(instrument.into()))
+    extract::instrument(&state, &symbol).map(|instrument| Json(InstrumentView::of(&state, instrument)))
 }
 
 /// The query of `GET /book/{symbol}`.

@@ -10,6 +10,7 @@ mod access;
 mod account;
 mod admin;
 mod batch;
+mod codes;
 mod connections;
 mod entry;
 mod events;

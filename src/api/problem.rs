@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::view::OrderView;
+use super::{codes, view::OrderView};
 use crate::domain::{ClientOrderId, Scope};
 use crate::queue::Refusal;
 
@@ -73,8 +73,9 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result
 }
 
 impl Problem {
-    /// A problem with a status, a code and a sentence; its outcome is `not_accepted`.
+    /// A problem with a status, a code of [`codes`] and a sentence; its outcome is `not_accepted`.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(codes::is_known(code), "{code} is none of the codes");
         Self(Box::new(Body {
             kind: format!("urn:openoutcry:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error"),

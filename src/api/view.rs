@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::State;
 use crate::domain::{
     AccountName, AssetName, Decimal, ExchangeName, FeeAsset, Instrument, Level, MomentText, Nanos, Order, Priority, Side,
     Symbol, TradeId, TradeReport, Unmarketable,
@@ -105,10 +106,12 @@ pub(super) struct InstrumentView {
     maker_fee_bps: Decimal,
     taker_fee_bps: Decimal,
     fee_asset: FeeAsset,
+    /// Whether it takes no new orders.
+    halted: bool,
 }
 
-impl From<&Instrument> for InstrumentView {
-    fn from(instrument: &Instrument) -> Self {
+impl InstrumentView {
+    pub(super) fn of(state: &State, instrument: &Instrument) -> Self {
         let spec = &instrument.spec;
         Self {
             symbol: spec.symbol,
@@ -127,6 +130,7 @@ impl From<&Instrument> for InstrumentView {
             maker_fee_bps: spec.maker_fee.bps(),
             taker_fee_bps: spec.taker_fee.bps(),
             fee_asset: spec.fee_asset,
+            halted: state.read.is_halted(instrument.id),
         }
     }
 }

@@ -276,6 +276,8 @@ impl Executor {
             (Command::Deposit { account, .. }, _) => {
                 self.batch.accounts.insert(*account);
             }
+            (Command::Halt(instrument), Outcome::Done) => self.batch.effects.changes.halts.push((*instrument, true)),
+            (Command::Resume(instrument), Outcome::Done) => self.batch.effects.changes.halts.push((*instrument, false)),
             (Command::OpenAccount(_), _) => {
                 self.batch.accounts.extend(self.parts.engine.accounts().map(|account| account.id));
             }

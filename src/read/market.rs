@@ -22,6 +22,8 @@ pub struct Book {
 /// One instrument's book and trades.
 #[derive(Debug, Default)]
 pub(super) struct Market {
+    /// Whether it takes no new orders.
+    pub(super) halted: bool,
     seq: u64,
     bids: BTreeMap<Price, Option<Quantity>>,
     asks: BTreeMap<Price, Option<Quantity>>,

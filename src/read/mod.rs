@@ -36,6 +36,8 @@ pub struct Changes {
     pub books: Vec<(InstrumentId, u64, Vec<LevelChange>)>,
     /// All balances and the number of open orders of every account that changed.
     pub balances: Vec<(AccountId, Vec<Balance>)>,
+    /// Instruments that were halted (true) or resumed, in order.
+    pub halts: Vec<(InstrumentId, bool)>,
 }
 
 /// What everyone may read.
@@ -119,6 +121,11 @@ impl ReadModel {
                 market.changed(seq, &levels);
             }
         }
+        for (instrument, halted) in changes.halts {
+            if let Some(market) = state.markets.get_mut(instrument.0 as usize) {
+                market.halted = halted;
+            }
+        }
         for (account, balances) in changes.balances {
             if let Some(account) = state.accounts.get_mut(account.0 as usize) {
                 account.balances = balances;
@@ -151,6 +158,11 @@ impl ReadModel {
         let state = self.read();
         let account = state.accounts.get(account.0 as usize);
         account.map(|account| (account.open_orders(), account.balances.clone())).unwrap_or_default()
+    }
+
+    /// Whether an instrument takes no new orders.
+    pub fn is_halted(&self, instrument: InstrumentId) -> bool {
+        self.read().markets.get(instrument.0 as usize).is_some_and(|market| market.halted)
     }
 
     /// The best `depth` levels of a book.

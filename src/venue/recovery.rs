@@ -66,6 +66,7 @@ impl Shown {
         self.read.define(engine.instruments(), engine.accounts().map(|account| account.name).collect());
         let mut known = Changes::default();
         for (instrument, public) in (0..).map(InstrumentId).zip(public) {
+            known.halts.push((instrument, engine.is_halted(instrument)));
             known.trades.extend(public.recent.iter().map(|trade| (instrument, *trade)));
             let levels = [Side::Buy, Side::Sell].into_iter().flat_map(|side| {
                 engine.levels(instrument, side).map(move |(price, quantity)| LevelChange {

@@ -350,6 +350,8 @@ async fn a_halted_instrument_refuses_new_orders_keeps_what_rests_and_can_be_resu
     assert_eq!(place(ALICE, limit("buy", "1", "41001")).await.status, 201);
     let halted = admin("BTC-USDT/halt").await;
     assert_eq!((halted.status, halted.body), (200, json!({ "symbol": "BTC/USDT", "halted": true })));
+    assert_eq!(venue.get("/instruments/BTC-USDT").await.body["halted"], true);
+    assert_eq!(venue.get("/instruments/ETH-USDT").await.body["halted"], false);
     let refused = place(BOB, market("buy", "0.1")).await;
     assert_eq!((refused.status, &refused.body["code"]), (422, &json!("halted")), "{}", refused.text);
     assert_eq!(refused.body["order"]["status"], "rejected");
@@ -357,6 +359,7 @@ async fn a_halted_instrument_refuses_new_orders_keeps_what_rests_and_can_be_resu
     assert_eq!(venue.with_key(ALICE, Method::GET, "/orders/1", None).await.body["status"], "open");
     assert_eq!(venue.with_key(ALICE, Method::DELETE, "/orders/1", None).await.body["status"], "canceled");
     assert_eq!(admin("BTC-USDT/resume").await.body["halted"], false);
+    assert_eq!(venue.get("/instruments").await.body[0]["halted"], false);
     assert_eq!(place(BOB, market("buy", "0.1")).await.status, 201);
     admin("DOGE-USDT/halt").await.is_problem(404, "unknown_symbol");
     let canceled = venue.with_key(ADMIN, Method::DELETE, "/admin/accounts/alice/orders?symbol=BTC-USDT", None).await;

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr, process::Stdio};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
@@ -284,4 +285,43 @@ async fn tail_prints_a_line_a_frame_and_ends_with_the_venue() {
     let mut stderr = String::new();
     tail.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
     assert_eq!(ended.code(), Some(0), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_new_key_opens_the_account_that_it_was_made_for() {
+    let (code, printed, said) = run(&mut openoutcry(&["key", "new", "--account", "alice"])).await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let (key, toml) = printed.split_once("\n\n").unwrap();
+    let venue = crate::venue::Venue::spawn(&format!("[auth]\nmode = \"keys\"\n{toml}")).await;
+    assert_eq!(venue.with_key(key, Method::GET, "/account", None).await.body["account"], "alice");
+    let (code, _, said) = run(&mut openoutcry(&["key", "new", "--account", "no name"])).await;
+    assert_eq!(code, Some(2), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_key_is_ever_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.toml");
+    std::fs::write(&file, crate::keys::keyed("journal.mode = \"none\"")).unwrap();
+    let environment = [("OPENOUTCRY_CONFIG", file.to_str().unwrap()), ("OPENOUTCRY_LOG__FILTER", "trace")];
+    let mut server = Server::spawn(&environment).await;
+    for key in [crate::keys::ALICE, "oo_mallory"] {
+        let request = client().get(format!("http://{}/account", server.addr)).bearer_auth(key);
+        assert!([200, 401].contains(&Answer::of(request).await.status));
+        let bearer = format!("Bearer {key}");
+        drop(Socket::connect_with(server.addr, "", ("authorization", &bearer)).await);
+        let mut socket = Socket::connect(server.addr, "?channels=status").await;
+        socket.send(&json!({"op":"auth","id":1,"api_key":key})).await;
+        socket.reply().await;
+    }
+    server.signal("TERM").await;
+    let mut lines = 0;
+    let reading = async {
+        while let Some(line) = server.log.next_line().await.unwrap() {
+            lines += 1;
+            assert!(!line.contains(crate::keys::ALICE) && !line.contains("oo_mallory"), "{line}");
+        }
+    };
+    timeout(PATIENCE, reading).await.unwrap();
+    assert!(lines > 0, "it does log at this level");
 }

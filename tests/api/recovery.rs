@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::process::Server;
 use crate::socket::Socket;
-use crate::venue::{PATIENCE, client, limit, market, with};
+use crate::venue::{Answer, PATIENCE, client, limit, market, with};
 
 /// How many executions of a round are seen before the kill.
 const EXECUTIONS_A_ROUND: u64 = 120;
@@ -167,4 +167,30 @@ async fn a_restart_knows_open_orders_and_takes_a_changed_configuration_but_no_ch
 
     let refused = start(instrument("0.05", "10")).await.err().unwrap();
     assert!(refused.contains("BTC/USDT was traded with tick_size 0.01"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let post = |addr: std::net::SocketAddr, path: &'static str, body: Value| {
+        Answer::of(client().post(format!("http://{addr}{path}")).json(&body))
+    };
+    let first = server(data_dir).await;
+    assert_eq!(post(first.addr, "/admin/instruments/BTC-USDT/halt", json!({})).await.status, 200);
+    let deposit = json!({ "asset": "BTC", "amount": "5" });
+    let account = post(first.addr, "/admin/accounts/default/deposits", deposit).await.body;
+    // A kill leaves the journal, a stop a snapshot too.
+    let (mut before, signals) = (first, ["KILL", "TERM"]);
+    for signal in signals {
+        before.signal(signal).await;
+        before.ended().await;
+        before = server(data_dir).await;
+        let get = |path: &str| Answer::of(client().get(format!("http://{}{path}", before.addr)));
+        assert_eq!(get("/instruments/BTC-USDT").await.body["halted"], true, "after {signal}");
+        assert_eq!(get("/instruments/ETH-USDT").await.body["halted"], false, "after {signal}");
+        assert_eq!(get("/account").await.body, account, "after {signal}");
+        let refused = post(before.addr, "/orders", market("buy", "1")).await;
+        assert_eq!((refused.status, &refused.body["code"]), (422, &json!("halted")), "after {signal}");
+    }
 }
