@@ -1,12 +1,11 @@
 //! Many orders in one request, each for itself: some may be taken and others refused.
 
 use axum::{
-    Extension, Json,
+    Extension,
     extract::State as Shared,
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -14,6 +13,7 @@ use super::{
     access::Trades,
     entry::{self, Done, Pending},
     extract::{self, Batch, JsonBody},
+    orders,
     rate::{Client, Kind},
     request::PlaceRequest,
     view::OrderView,
@@ -47,7 +47,7 @@ pub(super) async fn place(
     };
     let submitted = submit(&state, account, &requests, None).await;
     let items = finish(&state, account, submitted).await;
-    let mut response = Json(items).into_response();
+    let mut response = orders::json(json(&items)).into_response();
     if let Some(left) = left {
         response.extensions_mut().insert(left);
     }
@@ -62,11 +62,26 @@ pub(super) fn check(requests: &[&RawValue]) -> Result<u32, Problem> {
 }
 
 /// What became of one order of a batch.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 pub(super) enum Item {
     Order(Box<OrderView>),
     Problem(Problem),
+}
+
+/// What became of a batch, as a JSON array.
+pub(super) fn json(items: &[Item]) -> String {
+    let mut array = String::from("[");
+    for item in items {
+        if array.len() > 1 {
+            array.push(',');
+        }
+        array.push_str(&match item {
+            Item::Order(order) => order.json(|_| {}),
+            Item::Problem(problem) => serde_json::to_string(problem).unwrap_or_default(),
+        });
+    }
+    array.push(']');
+    array
 }
 
 /// Submits the orders of a batch, in order.

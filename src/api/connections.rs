@@ -8,7 +8,10 @@ use std::{
     io::{self, IoSlice},
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -108,18 +111,25 @@ pub(super) struct Accepted {
     stream: TcpStream,
     place: Place,
     state: State,
+    /// Whether the client has said something since it was last answered.
+    speaking: Arc<AtomicBool>,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Accepted {
     pub(super) fn new(stream: TcpStream, place: Place, state: State) -> Self {
-        Self { stream, place, state, stalled: None }
+        Self { stream, place, state, speaking: Arc::default(), stalled: None }
     }
 
     /// Sends what is written at once.
     pub(super) fn set_nodelay(&self) -> io::Result<()> {
         self.stream.set_nodelay(true)
+    }
+
+    /// Whether the client has said something since it was last answered: tells one that is idle from one that is slow.
+    pub(super) fn speaking(&self) -> Arc<AtomicBool> {
+        self.speaking.clone()
     }
 
     /// The stream, for who minds slow clients in another way, and the place to hold on to.
@@ -134,6 +144,7 @@ impl Accepted {
     /// Turns a write that cannot go on into an error, once it has not for too long.
     fn progress(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
+            self.speaking.store(false, Relaxed);
             self.stalled = None;
             return written;
         }
@@ -149,7 +160,11 @@ impl Accepted {
 
 impl AsyncRead for Accepted {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if read.is_ready() {
+            self.speaking.store(true, Relaxed);
+        }
+        read
     }
 }
 

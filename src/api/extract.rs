@@ -77,7 +77,9 @@ pub(super) fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, 
 }
 
 fn parse_any<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(json).map_err(|error| {
+    // Once for the whole text, rather than for every string in it.
+    let text = std::str::from_utf8(json).map_err(|error| Problem::bad_request("invalid_json", error.to_string()))?;
+    serde_json::from_str(text).map_err(|error| {
         let code = if error.is_data() { "invalid_request" } else { "invalid_json" };
         Problem::bad_request(code, error.to_string())
     })

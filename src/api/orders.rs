@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Problem, State,
     access::{Reads, Trades},
+    batch,
     entry::{self, Done, Pending},
     extract::{self, JsonBody, PathOf, QueryOf},
     problem::{FieldError, RequestOutcome},
@@ -90,14 +91,14 @@ pub(super) fn respond(done: Done) -> Response {
             let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
             (StatusCode::OK, replayed, json(view::replaced(&order, priority))).into_response()
         }
-        Done::Batch(items) => Json(items).into_response(),
+        Done::Batch(items) => json(batch::json(&items)).into_response(),
         Done::Applied | Done::Known(..) => Json(serde_json::json!({})).into_response(),
     }
 }
 
 /// Finished JSON as an answer.
-fn json(bytes: Vec<u8>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], bytes)
+pub(super) fn json(text: String) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)
 }
 
 /// `POST /orders/validate`: the answer that `POST /orders` would give to what can be checked without the venue.

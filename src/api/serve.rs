@@ -4,7 +4,12 @@
 //! This is hyper's own connection builder rather than `axum::serve`, which sets no timeout for reading a request's head and
 //! would let a silent connection stand for ever.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -123,6 +128,7 @@ async fn connection(stream: Accepted, state: State, service: ToRouter, stop: Can
         tracing::debug!(%error, "a connection broke at once");
         return;
     }
+    let speaking = stream.speaking();
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(state.limits.head_timeout)
@@ -141,7 +147,7 @@ async fn connection(stream: Accepted, state: State, service: ToRouter, stop: Can
     if let Err(error) = served {
         if error.is_parse_too_large() {
             state.metrics.limit("head_bytes");
-        } else if error.is_timeout() {
+        } else if error.is_timeout() && speaking.load(Relaxed) {
             state.metrics.limit("head_timeout");
         }
         tracing::debug!(%error, "a connection ended badly");

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::stream::{
     encode,
-    json::{Object, Word},
+    json::{Object, Word, key},
 };
 
 /// About how long an order's JSON is.
@@ -30,33 +30,34 @@ impl OrderView {
         Self { order, account }
     }
 
-    /// Adds the order's fields to an object.
-    pub(super) fn fields(&self, object: &mut Object<'_>) {
-        encode::order(&self.order, &self.account, object);
+    /// Adds the order to an object.
+    pub(super) fn add(&self, object: &mut Object<'_>) {
+        let Self { order, account } = self;
+        object.object(key!("order"), encode::order_id(order), |object| encode::order(order, account, object));
     }
 
     /// The order as JSON, with the fields that `more` adds.
-    pub(super) fn json(&self, more: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+    pub(super) fn json(&self, more: impl FnOnce(&mut Object<'_>)) -> String {
         let (mut bytes, mut moments) = (Vec::with_capacity(ORDER_BYTES), MomentText::default());
-        let mut object = Object::begin(&mut bytes, &mut moments);
-        self.fields(&mut object);
+        let (key, order_id) = encode::order_id(&self.order);
+        let mut object = Object::begin(&mut bytes, &mut moments, key, order_id);
+        encode::order(&self.order, &self.account, &mut object);
         more(&mut object);
         object.end();
-        bytes
+        String::from_utf8(bytes).expect("what is written is text")
     }
 }
 
 impl Serialize for OrderView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let json = String::from_utf8(self.json(|_| {})).map_err(serde::ser::Error::custom)?;
-        RawValue::from_string(json).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        RawValue::from_string(self.json(|_| {})).map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 
 /// `{order…, "priority": …}`: the answer to a replace.
-pub(super) fn replaced(order: &OrderView, priority: Priority) -> Vec<u8> {
+pub(super) fn replaced(order: &OrderView, priority: Priority) -> String {
     order.json(|object| {
-        object.field("priority", Word(priority.as_str()));
+        object.field(key!("priority"), Word(priority.as_str()));
     })
 }
 

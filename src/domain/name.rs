@@ -46,8 +46,13 @@ macro_rules! name {
 
             /// The name as text.
             pub fn as_str(&self) -> &str {
-                let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
-                str::from_utf8(bytes).unwrap_or_default()
+                str::from_utf8(self.as_bytes()).unwrap_or_default()
+            }
+
+            /// The name as bytes of ASCII.
+            #[inline]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.bytes.get(..usize::from(self.length)).unwrap_or_default()
             }
         }
 

@@ -73,6 +73,16 @@ impl Price {
         }
     }
 
+    /// A price of `ticks` that are known to be in range, or `None` for none, which is 0.
+    #[inline(always)]
+    pub(crate) const fn known(ticks: i64) -> Option<Self> {
+        debug_assert!(ticks >= 0 && ticks <= Self::MAX.ticks());
+        match NonZeroI64::new(ticks) {
+            Some(ticks) => Some(Self(ticks)),
+            None => None,
+        }
+    }
+
     /// The price in ticks.
     pub const fn ticks(self) -> i64 {
         self.0.get()
@@ -99,6 +109,13 @@ impl Quantity {
     #[inline(always)]
     pub const fn new(lots: i64) -> Option<Self> {
         if lots >= 0 && lots <= Self::MAX.0 { Some(Self(lots)) } else { None }
+    }
+
+    /// A quantity of `lots` that are known to be in range.
+    #[inline(always)]
+    pub(crate) const fn known(lots: i64) -> Self {
+        debug_assert!(lots >= 0 && lots <= Self::MAX.0);
+        Self(lots)
     }
 
     /// The quantity in lots.

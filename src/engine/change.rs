@@ -10,8 +10,9 @@ use super::Engine;
 use super::book::{Node, Place};
 use super::check::{notional, ticks};
 use super::hold::Offer;
-use super::orders::{Found, Terms};
+use super::orders::Found;
 use super::report::Because;
+use super::terms::Terms;
 use crate::domain::{CancelAll, Code, Decimal, Events, ExecutionType, OrderId, Outcome, Priority, Replace};
 
 /// An order's new terms.

@@ -8,9 +8,9 @@
 
 use super::book::reaches;
 use super::market::{Market, is_reached};
-use super::orders::NEVER;
 use super::report::Because;
 use super::rules::Rules;
+use super::terms::NEVER;
 use super::{Engine, OPEN_ORDERS_MAX};
 use crate::domain::{Code, Decimal, OrderType, Place, Quantity, Side, TimeInForce, TriggerBy};
 

@@ -3,7 +3,8 @@
 //! What is due happens before a command, in the order of its time; at one time, orders first, then switches, by id.
 
 use super::Engine;
-use super::orders::{Found, NEVER};
+use super::orders::Found;
+use super::terms::NEVER;
 use crate::domain::{Code, Events, ExecutionType, Nanos, Outcome};
 
 impl Engine {

@@ -7,8 +7,8 @@
 use super::Engine;
 use super::book::{Node, Owner, queue};
 use super::market::{Market, Quoted, Standing};
-use super::orders::Order;
 use super::table::NONE;
+use super::terms::Order;
 use crate::domain::{InstrumentSpec, Side, TriggerBy};
 
 /// The running hash.

@@ -7,12 +7,14 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "amounts keep to the bounds of `rules` and `ledger`")]
 
+use std::hint::select_unpredictable;
+
 use super::Engine;
 use super::book::Node;
 use super::check::notional;
-use super::orders::Terms;
 use super::place::Taker;
 use super::rules::Rules;
+use super::terms::Terms;
 use crate::domain::{Code, Side, Status};
 
 /// A price and a quantity that an order may have.
@@ -35,7 +37,7 @@ impl Offer {
 /// Whether an order is a buy that trades at any price: a market order, or a stop that has fired.
 #[inline(always)]
 pub(super) const fn buys_at_any_price(node: &Node, terms: &Terms) -> bool {
-    matches!(node.side, Side::Buy) && terms.has_no_limit() && !matches!(terms.status, Status::Untriggered)
+    terms.has_no_limit() && matches!(node.side, Side::Buy) && !matches!(terms.status, Status::Untriggered)
 }
 
 impl Rules {
@@ -51,11 +53,8 @@ impl Rules {
 
     /// The asset that an order holds.
     #[inline(always)]
-    const fn held_asset(&self, side: Side) -> u32 {
-        match side {
-            Side::Buy => self.quote,
-            Side::Sell => self.base,
-        }
+    fn held_asset(&self, side: Side) -> u32 {
+        select_unpredictable(side == Side::Buy, self.quote, self.base)
     }
 }
 

@@ -11,10 +11,11 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "amounts keep to the bounds above; the pots wrap explicitly")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use super::orders::NEVER;
+use super::open::OpenOrders;
 use super::table::Table;
+use super::terms::NEVER;
 use crate::domain::{AccountName, AssetName, Money};
 
 /// Assets that a venue may have.
@@ -33,49 +34,6 @@ pub(super) struct Account {
     /// When all its orders are canceled, or [`NEVER`].
     pub(super) cancel_at: i64,
     rows: Table<Row>,
-}
-
-/// The ids of an account's open orders, and of some that have ended: those are dropped a few at a time, as others come in, so
-/// that an order that ends costs nothing here, and none ever much. At most two ids an open order, and some.
-#[derive(Debug, Default)]
-pub(super) struct OpenOrders {
-    ids: VecDeque<u64>,
-    count: u32,
-}
-
-impl OpenOrders {
-    /// How many are open.
-    #[inline(always)]
-    pub(super) const fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// Adds an order.
-    #[inline(always)]
-    pub(super) fn add(&mut self, id: u64, is_open: impl Fn(u64) -> bool) {
-        self.ids.push_back(id);
-        self.count = self.count.wrapping_add(1);
-        if self.ids.len() > 2 * self.count as usize + 16 {
-            for _ in 0..4 {
-                if let Some(id) = self.ids.pop_front().filter(|id| is_open(*id)) {
-                    self.ids.push_back(id);
-                }
-            }
-        }
-    }
-
-    /// Notes that one of them has ended.
-    #[inline(always)]
-    pub(super) fn remove(&mut self) {
-        self.count = self.count.wrapping_sub(1);
-    }
-
-    /// All that are open, oldest first.
-    pub(super) fn sorted(&self, is_open: impl Fn(u64) -> bool) -> Vec<u64> {
-        let mut ids: Vec<u64> = self.ids.iter().copied().filter(|id| is_open(*id)).collect();
-        ids.sort_unstable();
-        ids
-    }
 }
 
 /// What an account has of one asset.

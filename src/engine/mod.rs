@@ -12,9 +12,9 @@
 //! self-trade prevention took; no client order crosses any level; the [`ledger`]'s. The engine is total: whatever is in a command, it
 //! answers, without overflow and in time bounded by the orders it touches. A broken assertion is a bug, and stops the process.
 //!
-//! Reading order: [`book`] (prices and queues), [`market`] and [`rules`] (one instrument), [`orders`], [`ledger`], then what happens:
+//! Reading order: [`book`] (prices and queues), [`market`] and [`rules`] (one instrument), [`orders`], [`terms`], [`closed`], [`open`], [`ledger`], then what happens:
 //! `check`, `place`, `hold`, `matching`, `trade`, `trigger`, `change`, `quote`, `expiry`, `define`, and what can be seen: `report`, `view`, `hash`, `audit`; `state` is all of
-//! it as bytes.
+//! it as bytes, and `ahead` looks at what is to come.
 
 #![deny(
     clippy::disallowed_methods,
@@ -28,11 +28,14 @@
 pub mod book;
 mod table;
 
+mod closed;
 mod index;
 mod ledger;
 mod market;
+mod open;
 mod orders;
 mod rules;
+mod terms;
 
 mod change;
 mod check;
@@ -46,6 +49,7 @@ mod report;
 mod trade;
 mod trigger;
 
+mod ahead;
 mod audit;
 mod hash;
 mod state;
@@ -58,6 +62,7 @@ use market::Market;
 use orders::Orders;
 use table::Table;
 
+pub use ahead::AHEAD_MAX;
 pub use state::StateError;
 pub use table::NONE;
 pub use view::{AccountView, Balance, OrderView, Prices};
@@ -69,7 +74,7 @@ pub const OPEN_ORDERS_MAX: u32 = 100_000_000;
 
 /// The version of the rules by which commands are executed. It is raised with every change that lets the same commands come
 /// to other executions: what was kept under other rules is not replayed under these.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 
 /// The largest [`Limits::closed_kept`].
 const CLOSED_KEPT_MAX: u32 = 1_000_000_000;
@@ -77,13 +82,14 @@ const CLOSED_KEPT_MAX: u32 = 1_000_000_000;
 /// What an engine may keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Ended orders that are still known, so that a late cancel is told so; at most 10^9, 96 bytes each.
+    /// Ended orders that are still known, so that a cancel that comes too late by no more endings than that gets a
+    /// `cancel_rejected`; a later one names nothing that the engine knows. At most 10^9, 68 bytes each.
     pub closed_kept: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { closed_kept: 16_384 }
+        Self { closed_kept: 8_192 }
     }
 }
 
@@ -100,7 +106,7 @@ pub struct Engine {
     order_ends: BTreeSet<(i64, u64)>,
     /// When accounts' orders are canceled, then the accounts.
     account_ends: BTreeSet<(i64, u32)>,
-    /// The earliest of both; [`orders::NEVER`] if there is none.
+    /// The earliest of both; [`terms::NEVER`] if there is none.
     next_due: i64,
     /// Stops whose trigger was reached during this command, in the order in which they will trade.
     triggered: VecDeque<u32>,
@@ -131,7 +137,7 @@ impl Engine {
             exchange_ids: BTreeMap::new(),
             order_ends: BTreeSet::new(),
             account_ends: BTreeSet::new(),
-            next_due: orders::NEVER,
+            next_due: terms::NEVER,
             triggered: VecDeque::new(),
             open_orders: 0,
             last: Counters::default(),

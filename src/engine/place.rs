@@ -6,9 +6,9 @@ use super::Engine;
 use super::book::Node;
 use super::check::Draft;
 use super::matching::Stop;
-use super::orders::{NEVER, Terms};
 use super::report::Because;
 use super::table::NONE;
+use super::terms::{NEVER, Terms};
 use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce};
 
 /// An order that comes in: new, fired or with new terms. It stands nowhere, and has a slot only if it had one before; most that

@@ -4,12 +4,12 @@
 
 use super::book::{Node, UNLIMITED_SHARE};
 use super::ledger::Account;
-use super::orders::{NEVER, Order, Terms};
 use super::table::NONE;
+use super::terms::{Beside, NEVER, Order, Progress, Terms};
 use super::{Counters, Engine};
 use crate::domain::{
-    AccountId, Code, Events, ExecId, Execution, ExecutionType, Fill, InstrumentId, LevelChange, Nanos, OrderId, Parked,
-    Price, Quantity, Seq, Side,
+    AccountId, Code, Events, ExecId, Execution, ExecutionType, Fill, InstrumentId, LevelChange, Nanos, OrderId, OrderType,
+    Parked, Price, Quantity, Seq, Side, Status, TimeInForce,
 };
 
 /// Why, and the price that this speaks of.
@@ -28,14 +28,49 @@ impl From<Code> for Because {
 
 /// A count of lots as a quantity; the engine's own counts are in range.
 #[inline(always)]
-pub(super) fn lots(lots: i64) -> Quantity {
-    Quantity::new(lots).unwrap_or(Quantity::MAX)
+pub(super) const fn lots(lots: i64) -> Quantity {
+    Quantity::known(lots)
+}
+
+/// The status after an event, as the table says.
+#[inline(always)]
+pub(super) fn after(status: Status, event: ExecutionType, parked: Parked) -> Status {
+    status.after(event, parked).expect("the status table knows every change")
+}
+
+/// What an execution tells of its order, besides the node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    status: Status,
+    order_type: OrderType,
+    time_in_force: TimeInForce,
+    progress: Progress,
+    created_at: i64,
+}
+
+impl Told {
+    #[inline(always)]
+    pub(super) const fn of(terms: &Terms) -> Self {
+        let Terms { status, order_type, time_in_force, quantity, cum, notional, created_at, .. } = *terms;
+        Self { status, order_type, time_in_force, progress: Progress { quantity, cum, notional }, created_at }
+    }
+
+    /// Of an order in a slot, with what changes.
+    #[inline(always)]
+    pub(super) const fn resting(beside: &Beside, status: Status, progress: Progress) -> Self {
+        let Beside { order_type, time_in_force, created_at, .. } = *beside;
+        Self { status, order_type, time_in_force, progress, created_at }
+    }
 }
 
 /// What stands at a price, as everyone is told.
 #[inline]
 pub(super) fn shown(total: i128) -> Option<Quantity> {
-    if total >= UNLIMITED_SHARE { None } else { Some(i64::try_from(total).map_or(Quantity::MAX, lots)) }
+    if total >= UNLIMITED_SHARE {
+        None
+    } else {
+        Some(i64::try_from(total).ok().and_then(Quantity::new).unwrap_or(Quantity::MAX))
+    }
 }
 
 impl Engine {
@@ -59,8 +94,8 @@ impl Engine {
     ) {
         terms.move_on(event, because.map(|because| because.code), node.leaves, self.now);
         let account = self.ledger.account_mut(node.account);
-        let execution = self.last.execution(account, node, terms, event, None, because, self.now);
-        events.executions.push(execution);
+        let told = Told::of(terms);
+        self.last.tell(account, node, node.leaves, told, event, None, because, self.now, &mut events.executions);
         self.tell_more(terms, events);
     }
 
@@ -70,6 +105,13 @@ impl Engine {
         if terms.extra != NONE {
             self.tell_extra(terms.extra, terms.trigger, terms.expire_at, events);
         }
+    }
+
+    /// Adds to the last execution what is kept aside of its order, which has a slot.
+    #[inline(never)]
+    pub(super) fn tell_kept(&self, extra: u32, events: &mut Events) {
+        let (trigger, expire_at) = self.orders.kept_ends(extra);
+        self.tell_extra(extra, trigger, expire_at, events);
     }
 
     /// Takes values, not the terms, so that these may stay in registers.
@@ -85,10 +127,10 @@ impl Engine {
     /// Tells of an order that has ended, and stays as it is.
     pub(super) fn emit_closed(&mut self, place: u32, event: ExecutionType, because: Because, events: &mut Events) {
         let Order { node, mut terms, .. } = self.orders.closed(place);
-        terms.status = terms.status.after(event, Parked::No).expect("the status table knows every change");
+        terms.status = after(terms.status, event, Parked::No);
         let account = self.ledger.account_mut(node.account);
-        let execution = self.last.execution(account, &node, &terms, event, None, Some(because), self.now);
-        events.executions.push(execution);
+        let (told, because) = (Told::of(&terms), Some(because));
+        self.last.tell(account, &node, node.leaves, told, event, None, because, self.now, &mut events.executions);
         self.tell_more(&terms, events);
     }
 
@@ -107,7 +149,7 @@ impl Terms {
     #[inline(always)]
     pub(super) fn move_on(&mut self, event: ExecutionType, code: Option<Code>, leaves: i64, now: i64) {
         let parked = if self.is_stop() { Parked::UntilTriggered } else { Parked::No };
-        self.status = self.status.after(event, parked).expect("the status table knows every change");
+        self.status = after(self.status, event, parked);
         // Both at most 10^18.
         assert!(self.cum.wrapping_add(leaves) <= self.quantity, "an order is for no more than its quantity");
         self.updated_at = now;
@@ -116,22 +158,25 @@ impl Terms {
 }
 
 impl Counters {
-    /// Numbers an execution of an account's order, without what is kept aside of it.
+    /// Numbers an execution of an account's order and adds it, without what is kept aside of the order.
     #[expect(clippy::too_many_arguments, reason = "the parts of an execution, which is built where it will lie")]
     #[inline(always)]
-    pub(super) fn execution(
+    pub(super) fn tell(
         &mut self,
         account: &mut Account,
         node: &Node,
-        terms: &Terms,
+        leaves: i64,
+        told: Told,
         event: ExecutionType,
         fill: Option<Fill>,
         because: Option<Because>,
         now: i64,
-    ) -> Execution {
+        into: &mut Vec<Execution>,
+    ) {
         self.execution = self.execution.wrapping_add(1);
         account.seq = account.seq.wrapping_add(1);
-        Execution {
+        let Progress { quantity: total, cum, notional } = told.progress;
+        into.push(Execution {
             exec_id: ExecId(self.execution),
             seq: Seq(account.seq),
             account: AccountId(node.account),
@@ -139,22 +184,22 @@ impl Counters {
             order_id: OrderId(node.id),
             client_order_id: None,
             execution_type: event,
-            status: terms.status,
+            status: told.status,
             side: node.side,
-            order_type: terms.order_type,
-            time_in_force: terms.time_in_force,
+            order_type: told.order_type,
+            time_in_force: told.time_in_force,
             expire_at: None,
-            quantity: lots(terms.quantity),
-            price: Price::new(node.price),
+            quantity: lots(total),
+            price: Price::known(node.price),
             trigger_price: None,
-            cum_qty: lots(terms.cum),
-            leaves_qty: lots(node.leaves),
-            cum_notional: terms.notional,
+            cum_qty: lots(cum),
+            leaves_qty: lots(leaves),
+            cum_notional: notional,
             fill,
             code: because.map(|because| because.code),
-            reference: because.and_then(|because| Price::new(because.reference)),
-            created_at: Nanos(terms.created_at),
+            reference: because.and_then(|because| Price::known(because.reference)),
+            created_at: Nanos(told.created_at),
             ts: Nanos(now),
-        }
+        });
     }
 }

@@ -6,6 +6,8 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "amounts keep to the bounds above")]
 
+use std::hint::select_unpredictable;
+
 use crate::domain::{Decimal, FeeAsset, FeeRate, Instrument, Liquidity, Money, Price, Quantity, Side, Unmarketable};
 
 /// Units of a [`FeeRate`] in a whole.
@@ -174,11 +176,10 @@ impl Rules {
     /// What an order of `lots` that may trade for `notional` holds: base for a sell, quote with the larger fee for a buy.
     #[inline(always)]
     pub(super) fn hold(&self, side: Side, notional: i128, lots: i64) -> i128 {
-        match (side, self.hold_of_tick_lot) {
-            (Side::Sell, _) => self.base_units(lots),
-            (Side::Buy, 0) => self.value(notional) + self.quote_fee(&self.larger, notional),
-            (Side::Buy, each) => times(notional, each),
-        }
+        // One product for both sides, since nobody can guess which side comes next.
+        let of_sell = (i128::from(lots), self.lot);
+        let (count, each) = select_unpredictable(side == Side::Sell, of_sell, (notional, self.hold_of_tick_lot));
+        if each == 0 { self.value(notional) + self.quote_fee(&self.larger, notional) } else { times(count, each) }
     }
 
     /// What a buy at `price` sets free when `lots` of it trade and `left` are left.

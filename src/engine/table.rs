@@ -88,6 +88,19 @@ impl<T> Slab<T> {
     }
 }
 
+impl<T> Slab<T> {
+    /// How many there are.
+    #[inline(always)]
+    pub(super) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline(always)]
+    pub(super) fn find(&self, number: u32) -> Option<&T> {
+        self.chunks.get((number >> CHUNK_BITS) as usize)?.get(number as usize % CHUNK)
+    }
+}
+
 impl<T: Copy> Slab<T> {
     /// Appends a value and returns its number; `None` if the numbers are used up.
     pub(super) fn push(&mut self, value: T) -> Option<u32> {

@@ -8,8 +8,8 @@ use super::Engine;
 use super::book::{Node, Owner, queue};
 use super::hold::buys_at_any_price;
 use super::market::is_reached;
-use super::orders::Terms;
 use super::place::Taker;
+use super::terms::Terms;
 use crate::domain::{Events, ExecutionType, Side, TriggerBy};
 
 impl Engine {

@@ -2,9 +2,10 @@
 
 use super::Engine;
 use super::book::Node;
-use super::orders::{Found, NEVER, Order};
+use super::orders::Found;
 use super::report::{lots, shown};
 use super::table::NONE;
+use super::terms::{NEVER, Order};
 use crate::domain::{
     AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, ExecId, Instrument, InstrumentId,
     Money, Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Seq, Side, Status, TimeInForce, TriggerBy,
@@ -88,7 +89,7 @@ pub struct OrderView {
     pub code: Option<Code>,
     /// When it was numbered.
     pub created_at: Nanos,
-    /// When it last changed.
+    /// When it last changed; of an ended order, when it was numbered: the other is not kept.
     pub updated_at: Nanos,
 }
 

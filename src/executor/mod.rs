@@ -25,7 +25,7 @@ pub use replica::{Public, Replica, ReplicaError, shown};
 use crate::domain::{
     AccountId, Command, Events, ExecutionType, InstrumentId, Nanos, OrderId, Outcome, Place, Priority, Replace, Report,
 };
-use crate::engine::Engine;
+use crate::engine::{AHEAD_MAX, Engine};
 use crate::journal::{Journal, Record};
 use crate::queue::{Action, Admission, Answer, Became, Entry, Fingerprint, Outlet, Request, Secret, Target, Use};
 use effects::Batch;
@@ -155,7 +155,10 @@ impl Executor {
             self.apply(quote);
         }
         self.quotes = quotes;
-        for _ in 0..requests_max {
+        for taken in 0..requests_max {
+            if taken % AHEAD_MAX == 0 {
+                self.parts.engine.look_ahead(outlet.coming(AHEAD_MAX));
+            }
             let Some(request) = outlet.take() else { break };
             self.execute(request);
         }

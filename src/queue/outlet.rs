@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use tokio::sync::mpsc;
 
-use super::{ConnectionId, Discipline, Intake, Request};
-use crate::domain::Command;
+use super::{Action, ConnectionId, Discipline, Intake, Request, Target};
+use crate::domain::{Command, OrderId};
 
 /// How many market orders may overtake in a row while another order waits.
 const OVERTAKES_MAX: u32 = 16;
@@ -64,6 +64,19 @@ impl Outlet {
         let request = self.staged.pop()?;
         self.intake.executed(&request);
         Some(request)
+    }
+
+    /// The orders that cancels and replaces among about the next so many requests name by the venue's id.
+    pub fn coming(&self, requests: usize) -> impl Iterator<Item = OrderId> + '_ {
+        let first = self.staged.fronts().into_iter().min().unwrap_or(u64::MAX);
+        let end = first.saturating_add(requests as u64);
+        let cancels = self.staged.cancels.iter().take_while(move |request| request.ticket < end);
+        cancels.filter_map(|request| match request.action {
+            Action::Cancel { target: Target::OrderId(id), .. } | Action::Replace { target: Target::OrderId(id), .. } => {
+                Some(id)
+            }
+            _ => None,
+        })
     }
 
     /// Takes all quotes that wait.
@@ -125,9 +138,14 @@ impl Staged {
         self.orders.push_back(request);
     }
 
-    fn pop(&mut self) -> Option<Request> {
+    /// The tickets of the first cancel, order and market order; the last there can be for none.
+    fn fronts(&self) -> [u64; 3] {
         let ticket = |queue: &VecDeque<Request>| queue.front().map_or(u64::MAX, |request| request.ticket);
-        let (cancel, order, market) = (ticket(&self.cancels), ticket(&self.orders), ticket(&self.markets));
+        [ticket(&self.cancels), ticket(&self.orders), ticket(&self.markets)]
+    }
+
+    fn pop(&mut self) -> Option<Request> {
+        let [cancel, order, market] = self.fronts();
         let overtakes = market > order && market < cancel && self.overtakes < OVERTAKES_MAX;
         if overtakes && order != u64::MAX {
             self.overtakes += 1;

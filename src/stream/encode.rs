@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::json::{Object, Text, Word};
+use super::json::{Key, Object, Text, Word, key};
 use crate::domain::{AccountName, Level, MomentText, Order, Report, Symbol, TradeReport};
 
 /// A book, or what changed in one since `prev`: in a change, a quantity of 0 takes the level away.
@@ -24,51 +24,70 @@ pub struct BookReport<'a> {
 /// follows the stream from its start knows every order in full.
 pub fn execution(report: &Report, account: &AccountName, moments: &mut MomentText, into: &mut Vec<u8>) {
     let order = &report.order;
-    let mut frame = Object::begin(into, moments);
-    frame.field("channel", Word("executions")).field("seq", report.seq.0).field("exec_id", report.exec_id.0);
-    frame.field("type", Word(report.execution_type.as_str())).field("order_id", order.order_id.0);
-    frame.field("client_order_id", order.client_order_id.as_ref().map(|id| Word(id.as_str())));
-    frame.field("account", Word(account.as_str())).field("symbol", Word(order.symbol.as_str()));
-    frame.field("side", Word(order.side.as_str())).field("order_type", Word(order.order_type.as_str()));
-    frame.field("status", Word(order.status.as_str())).field("quantity", order.quantity);
+    let mut frame = Object::begin(into, moments, key!("channel"), Word("executions"));
+    frame.field(key!("seq"), report.seq.0).field(key!("exec_id"), report.exec_id.0);
+    frame.field(key!("type"), Word(report.execution_type.as_str())).field(key!("order_id"), order.order_id.0);
+    frame.field(key!("client_order_id"), order.client_order_id.as_ref());
+    frame.field(key!("account"), account).field(key!("symbol"), &order.symbol);
+    frame.field(key!("side"), Word(order.side.as_str())).field(key!("order_type"), Word(order.order_type.as_str()));
+    frame.field(key!("status"), Word(order.status.as_str())).field(key!("quantity"), order.quantity);
     if report.execution_type.sets_terms() {
-        frame.field("time_in_force", Word(order.time_in_force.as_str())).field("price", order.price);
-        frame.field("trigger_price", order.trigger_price).field("expire_at", order.expire_at);
+        frame.field(key!("time_in_force"), Word(order.time_in_force.as_str())).field(key!("price"), order.price);
+        frame.field(key!("trigger_price"), order.trigger_price).field(key!("expire_at"), order.expire_at);
     }
-    frame.field("cum_qty", order.cum_qty).field("leaves_qty", order.leaves_qty).field("avg_price", order.avg_price);
+    frame
+        .field(key!("cum_qty"), order.cum_qty)
+        .field(key!("leaves_qty"), order.leaves_qty)
+        .field(key!("avg_price"), order.avg_price);
     let fill = report.fill.as_ref();
-    frame.field("last_qty", fill.map(|fill| fill.last_qty)).field("last_price", fill.map(|fill| fill.last_price));
-    frame.field("liquidity", fill.map(|fill| Word(fill.liquidity.as_str())));
-    frame.field("trade_id", fill.map(|fill| fill.trade_id.0)).field("fee", fill.map(|fill| fill.fee));
-    frame.field("fee_asset", fill.map(|fill| Word(fill.fee_asset.as_str())));
-    frame.field("code", report.code.map(|code| Word(code.as_str()))).field("reason", report.reason.as_deref().map(Text));
-    frame.field("ts", order.updated_at).end();
+    frame
+        .field(key!("last_qty"), fill.map(|fill| fill.last_qty))
+        .field(key!("last_price"), fill.map(|fill| fill.last_price));
+    frame.field(key!("liquidity"), fill.map(|fill| Word(fill.liquidity.as_str())));
+    frame.field(key!("trade_id"), fill.map(|fill| fill.trade_id.0)).field(key!("fee"), fill.map(|fill| fill.fee));
+    frame.field(key!("fee_asset"), fill.map(|fill| &fill.fee_asset));
+    frame
+        .field(key!("code"), report.code.map(|code| Word(code.as_str())))
+        .field(key!("reason"), report.reason.as_deref().map(Text));
+    frame.field(key!("ts"), order.updated_at).end();
 }
 
-/// Writes the fields of an order, as answers show it.
+/// The first field of an order.
+pub fn order_id(order: &Order) -> (Key, u64) {
+    (key!("order_id"), order.order_id.0)
+}
+
+/// Writes the fields of an order, as answers show it, after [`order_id`].
 pub fn order(order: &Order, account: &AccountName, object: &mut Object<'_>) {
-    object.field("order_id", order.order_id.0);
-    object.field("client_order_id", order.client_order_id.as_ref().map(|id| Word(id.as_str())));
-    object.field("account", Word(account.as_str())).field("symbol", Word(order.symbol.as_str()));
-    object.field("side", Word(order.side.as_str())).field("type", Word(order.order_type.as_str()));
-    object.field("time_in_force", Word(order.time_in_force.as_str()));
+    object.field(key!("client_order_id"), order.client_order_id.as_ref());
+    object.field(key!("account"), account).field(key!("symbol"), &order.symbol);
+    object.field(key!("side"), Word(order.side.as_str())).field(key!("type"), Word(order.order_type.as_str()));
+    object.field(key!("time_in_force"), Word(order.time_in_force.as_str()));
     if let Some(expire_at) = order.expire_at {
-        object.field("expire_at", expire_at);
+        object.field(key!("expire_at"), expire_at);
     }
-    object.field("quantity", order.quantity).field("price", order.price).field("trigger_price", order.trigger_price);
-    object.field("status", Word(order.status.as_str())).field("cum_qty", order.cum_qty);
-    object.field("leaves_qty", order.leaves_qty).field("avg_price", order.avg_price);
-    object.field("code", order.code.map(|code| Word(code.as_str()))).field("reason", order.reason.as_deref().map(Text));
-    object.field("created_at", order.created_at).field("updated_at", order.updated_at);
+    object
+        .field(key!("quantity"), order.quantity)
+        .field(key!("price"), order.price)
+        .field(key!("trigger_price"), order.trigger_price);
+    object.field(key!("status"), Word(order.status.as_str())).field(key!("cum_qty"), order.cum_qty);
+    object.field(key!("leaves_qty"), order.leaves_qty).field(key!("avg_price"), order.avg_price);
+    object
+        .field(key!("code"), order.code.map(|code| Word(code.as_str())))
+        .field(key!("reason"), order.reason.as_deref().map(Text));
+    object.field(key!("created_at"), order.created_at).field(key!("updated_at"), order.updated_at);
 }
 
 /// Writes a public trade.
 pub fn trade(trade: &TradeReport, moments: &mut MomentText, into: &mut Vec<u8>) {
     let TradeReport { trade_id, symbol, price, quantity, taker_side, ts } = *trade;
-    let mut frame = Object::begin(into, moments);
-    frame.field("channel", Word("trades")).field("trade_id", trade_id.0).field("symbol", Word(symbol.as_str()));
-    frame.field("price", price).field("quantity", quantity).field("taker_side", Word(taker_side.as_str()));
-    frame.field("ts", ts).end();
+    let mut frame = Object::begin(into, moments, key!("channel"), Word("trades"));
+    frame.field(key!("trade_id"), trade_id.0).field(key!("symbol"), &symbol);
+    frame
+        .field(key!("price"), price)
+        .field(key!("quantity"), quantity)
+        .field(key!("taker_side"), Word(taker_side.as_str()));
+    frame.field(key!("ts"), ts).end();
 }
 
 /// Writes a book: a snapshot, or a change if it names a `prev`.

@@ -3,7 +3,7 @@
 //! In: keys and values in the order in which they are to stand. Out: bytes of one JSON object. Keys and words are written as
 //! they are: they have nothing to escape. What people read is escaped.
 
-use crate::domain::{AveragePrice, Decimal, MomentText, Money, Nanos};
+use crate::domain::{AccountName, AssetName, AveragePrice, ClientOrderId, Decimal, MomentText, Money, Nanos, Symbol};
 
 /// An object in the making, at the end of some bytes.
 #[derive(Debug)]
@@ -18,9 +18,21 @@ pub trait Value {
     fn write(self, object: &mut Object<'_>);
 }
 
-/// A word, or a name of an alphabet without anything to escape.
+/// A word of the contract: it has nothing to escape.
 #[derive(Clone, Copy, Debug)]
 pub struct Word<'a>(pub &'a str);
+
+/// The key of a field, ready to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Key(pub &'static str);
+
+/// A [`Key`] from its name.
+macro_rules! key {
+    ($name:literal) => {
+        $crate::stream::json::Key(concat!(",\"", $name, "\":"))
+    };
+}
+pub(crate) use key;
 
 /// A text for people.
 #[derive(Clone, Copy, Debug)]
@@ -31,30 +43,41 @@ pub struct Text<'a>(pub &'a str);
 pub struct Raw<'a>(pub &'a str);
 
 impl<'a> Object<'a> {
-    /// Begins an object; `moments` writes its moments.
-    pub fn begin(into: &'a mut Vec<u8>, moments: &'a mut MomentText) -> Self {
-        into.push(b'{');
-        Self { into, moments }
+    /// Begins an object with its first field; `moments` writes its moments.
+    pub fn begin(into: &'a mut Vec<u8>, moments: &'a mut MomentText, first: Key, value: impl Value) -> Self {
+        let mut object = Self { into, moments };
+        object.first(first, value);
+        object
+    }
+
+    /// Begins with a first field.
+    #[inline(always)]
+    fn first(&mut self, key: Key, value: impl Value) {
+        self.into.push(b'{');
+        self.into.extend_from_slice(key.0.as_bytes().get(1..).unwrap_or_default());
+        value.write(self);
     }
 
     /// Adds a field.
-    #[inline]
-    pub fn field(&mut self, key: &'static str, value: impl Value) -> &mut Self {
-        if self.into.last() != Some(&b'{') {
-            self.into.push(b',');
-        }
-        self.into.push(b'"');
-        self.into.extend_from_slice(key.as_bytes());
-        self.into.extend_from_slice(b"\":");
+    #[inline(always)]
+    pub fn field(&mut self, key: Key, value: impl Value) -> &mut Self {
+        self.into.extend_from_slice(key.0.as_bytes());
         value.write(self);
         self
     }
 
-    /// Adds a field that is an object, whose fields `write` adds.
-    pub fn object(&mut self, key: &'static str, write: impl FnOnce(&mut Object<'_>)) -> &mut Self {
-        self.field(key, Raw("{"));
-        write(&mut Object { into: self.into, moments: self.moments });
-        self.into.push(b'}');
+    /// Adds a field that is an object, which begins with a field and goes on with those that `write` adds.
+    pub fn object(
+        &mut self,
+        key: Key,
+        (first, value): (Key, impl Value),
+        write: impl FnOnce(&mut Object<'_>),
+    ) -> &mut Self {
+        self.into.extend_from_slice(key.0.as_bytes());
+        let mut object = Object { into: self.into, moments: self.moments };
+        object.first(first, value);
+        write(&mut object);
+        object.end();
         self
     }
 
@@ -109,6 +132,21 @@ impl Value for Word<'_> {
     }
 }
 
+macro_rules! names {
+    ($($name:ty),+) => {
+        $(impl Value for &$name {
+            #[inline]
+            fn write(self, object: &mut Object<'_>) {
+                object.into.push(b'"');
+                object.into.extend_from_slice(self.as_bytes());
+                object.into.push(b'"');
+            }
+        })+
+    };
+}
+
+names!(AccountName, AssetName, ClientOrderId, Symbol);
+
 impl Value for Text<'_> {
     fn write(self, object: &mut Object<'_>) {
         serde_json::to_writer(&mut *object.into, self.0).expect("memory does not fail to write");
@@ -153,18 +191,18 @@ mod tests {
     #[test]
     fn an_object_reads_back_as_it_was_written() {
         let (mut bytes, mut moments) = (b"before ".to_vec(), MomentText::default());
-        let mut object = Object::begin(&mut bytes, &mut moments);
-        object.field("zero", 0).field("most", u64::MAX).field("none", None::<u64>).field("yes", true);
-        object.field("word", Word("buy")).field("text", Text("a \"b\"\n"));
-        object.field("decimal", Decimal::parse("-0.05").unwrap()).field("ts", Nanos(1));
-        object.object("empty", |_| {}).object("inner", |inner| {
-            inner.field("raw", Raw("[1]")).field("last", 7);
+        let mut object = Object::begin(&mut bytes, &mut moments, key!("zero"), 0);
+        object.field(key!("most"), u64::MAX).field(key!("none"), None::<u64>).field(key!("yes"), true);
+        object.field(key!("word"), Word("buy")).field(key!("text"), Text("a \"b\"\n"));
+        object.field(key!("decimal"), Decimal::parse("-0.05").unwrap()).field(key!("ts"), Nanos(1));
+        object.object(key!("inner"), (key!("raw"), Raw("[1]")), |inner| {
+            inner.field(key!("last"), 7);
         });
-        object.end();
+        object.field(key!("symbol"), &Symbol::parse("BTC/USDT").unwrap()).end();
         let read: serde_json::Value = serde_json::from_slice(&bytes[7..]).unwrap();
         let expected = serde_json::json!({
             "zero": 0, "most": u64::MAX, "none": null, "yes": true, "word": "buy", "text": "a \"b\"\n", "decimal": "-0.05",
-            "ts": "1970-01-01T00:00:00.000000001Z", "empty": {}, "inner": { "raw": [1], "last": 7 },
+            "ts": "1970-01-01T00:00:00.000000001Z", "inner": { "raw": [1], "last": 7 }, "symbol": "BTC/USDT",
         });
         assert_eq!(read, expected);
     }

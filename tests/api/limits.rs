@@ -118,6 +118,8 @@ async fn json_that_nests_too_deep_is_refused_before_it_is_read() {
 #[tokio::test]
 async fn a_head_that_does_not_arrive_closes_the_connection_and_a_body_is_408() {
     let venue = limited("head_timeout = \"300ms\"\nbody_timeout = \"300ms\"").await;
+    read_to_end(idle(venue.addr).await).await;
+    assert_eq!(exceeded(&venue, "head_timeout").await, 0, "a connection that idles is closed, and exceeds nothing");
     let mut slow = TcpStream::connect(venue.addr).await.unwrap();
     slow.write_all(b"GET /livez HTTP/1.1\r\nHost: v\r\nX-Slow: ").await.unwrap();
     assert!(!read_to_end(slow).await.contains("200 OK"));

@@ -112,7 +112,7 @@ fn other_versions_and_limits_are_refused_in_words() {
     let engine = Engine::new(Limits::default());
     let mut bytes = saved(&engine);
     let other = Limits { closed_kept: 7 };
-    assert_eq!(Engine::restore(&bytes, other).unwrap_err(), StateError::Limits(16_384));
+    assert_eq!(Engine::restore(&bytes, other).unwrap_err(), StateError::Limits(8_192));
     bytes.push(0);
     assert_eq!(Engine::restore(&bytes, Limits::default()).unwrap_err(), StateError::TooLong);
     bytes[0] = 9;

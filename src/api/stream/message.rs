@@ -19,7 +19,7 @@ use super::super::{
 use super::{may, subscriptions::Wish};
 use crate::domain::{AccountId, CancelAll, ClientOrderId, MomentText, OrderId, Scope, Side};
 use crate::queue::{ConnectionId, Target};
-use crate::stream::json::{Object, Raw, Word};
+use crate::stream::json::{Object, Raw, Word, key};
 
 /// The longest `id` that is echoed.
 const ID_BYTES_MAX: usize = 64;
@@ -228,39 +228,40 @@ impl Message<'_> {
 
 /// Writes the answer to a message: `{"channel":"reply","id":3,"ok":true,"order":{…}}`, or with a problem.
 pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>, moments: &mut MomentText, into: &mut Vec<u8>) {
-    let mut reply = Object::begin(into, moments);
-    reply.field("channel", Word("reply")).field("id", id.map(|id| Raw(id.get()))).field("ok", answer.is_ok());
+    let mut reply = Object::begin(into, moments, key!("channel"), Word("reply"));
+    reply.field(key!("id"), id.map(|id| Raw(id.get()))).field(key!("ok"), answer.is_ok());
     match answer {
         Ok(Done::Placed(order) | Done::Canceled(order)) => {
-            reply.object("order", |object| order.fields(object));
+            order.add(&mut reply);
         }
         Ok(Done::Replayed(order)) => {
-            reply.object("order", |object| order.fields(object)).field("replayed", true);
+            order.add(&mut reply);
+            reply.field(key!("replayed"), true);
         }
         Ok(Done::Replaced(order, priority)) => {
-            reply.object("order", |object| order.fields(object)).field("priority", Word(priority.as_str()));
+            order.add(&mut reply);
+            reply.field(key!("priority"), Word(priority.as_str()));
         }
         Ok(Done::ReplacedBefore(order, priority)) => {
-            let reply = reply.object("order", |object| order.fields(object));
-            reply.field("priority", Word(priority.as_str())).field("replayed", true);
+            order.add(&mut reply);
+            reply.field(key!("priority"), Word(priority.as_str())).field(key!("replayed"), true);
         }
         Ok(Done::CanceledAll(count)) => {
-            reply.field("canceled", u64::from(*count));
+            reply.field(key!("canceled"), u64::from(*count));
         }
         Ok(Done::Batch(items)) => {
-            let items = serde_json::to_string(items).unwrap_or_default();
-            reply.field("orders", Raw(&items));
+            reply.field(key!("orders"), Raw(&batch::json(items)));
         }
         Ok(Done::Applied) => {}
         Ok(Done::Known(account, last_seq)) => {
             if let Some(account) = account {
-                reply.field("account", Word(account.as_str()));
+                reply.field(key!("account"), account);
             }
-            reply.field("last_seq", *last_seq);
+            reply.field(key!("last_seq"), *last_seq);
         }
         Err(problem) => {
             let problem = serde_json::to_string(problem).unwrap_or_default();
-            reply.field("problem", Raw(&problem));
+            reply.field(key!("problem"), Raw(&problem));
         }
     }
     reply.end();

@@ -136,6 +136,12 @@ impl Ladder {
         page.map_or(0, |page| self.levels[(page << PAGE_BITS) | Self::offset(key)].total.0)
     }
 
+    /// The youngest node of a level, if there is such a level.
+    #[inline(always)]
+    pub(super) fn glance(&self, level: u32) -> u32 {
+        self.levels.find(level).map_or(NONE, |level| level.youngest)
+    }
+
     /// Queues an unlinked node at the back of a key's level. Returns what stands there now.
     #[inline]
     pub fn push_back<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, key: i64) -> i128 {

@@ -12,6 +12,8 @@ mod nodes;
 pub use ladder::{Ladder, Step, UNLIMITED_SHARE};
 pub use nodes::{Node, Nodes, Owner, Place, UNLIMITED};
 
+use std::hint::select_unpredictable;
+
 use crate::domain::Side;
 
 /// Both sides of an instrument's book.
@@ -51,22 +53,20 @@ impl Level {
     }
 }
 
-/// A price as a ladder's key and back: lower asks are better.
+/// A price as a ladder's key and back: lower asks are better. Without a branch: nobody can guess which side comes next.
 #[inline(always)]
 const fn flip(side: Side, value: i64) -> i64 {
-    match side {
-        Side::Buy => value,
-        Side::Sell => !value,
-    }
+    let every_bit = match side {
+        Side::Buy => 0,
+        Side::Sell => -1,
+    };
+    value ^ every_bit
 }
 
 /// Whether a price is at or better than a limit, for the one on `side` who takes it.
 #[inline(always)]
 pub const fn reaches(side: Side, price: i64, limit: i64) -> bool {
-    match side {
-        Side::Buy => price <= limit,
-        Side::Sell => price >= limit,
-    }
+    flip(side.opposite(), price) >= flip(side.opposite(), limit)
 }
 
 impl Book {
@@ -77,18 +77,12 @@ impl Book {
 
     #[inline(always)]
     fn ladder(&self, side: Side) -> &Ladder {
-        match side {
-            Side::Buy => &self.bids,
-            Side::Sell => &self.asks,
-        }
+        select_unpredictable(side == Side::Buy, &self.bids, &self.asks)
     }
 
     #[inline(always)]
     fn ladder_mut(&mut self, side: Side) -> &mut Ladder {
-        match side {
-            Side::Buy => &mut self.bids,
-            Side::Sell => &mut self.asks,
-        }
+        select_unpredictable(side == Side::Buy, &mut self.bids, &mut self.asks)
     }
 
     /// The best price of a side.
@@ -122,6 +116,13 @@ impl Book {
     /// What stands at a price: the sum of all leaves, [`UNLIMITED_SHARE`] or more if there is no limit.
     pub fn total(&self, side: Side, price: i64) -> i128 {
         self.ladder(side).total(flip(side, price))
+    }
+
+    /// Looks at what taking a node out would touch: its level and its neighbours. What it comes to means nothing.
+    #[inline(always)]
+    pub(super) fn glance<T>(&self, nodes: &Nodes<T>, node: &Node) -> u32 {
+        let near = |slot: u32| nodes.find(slot).map_or(0, |node| node.level);
+        self.ladder(node.side).glance(node.level) ^ near(node.previous) ^ near(node.next)
     }
 
     /// Queues a node behind what stands at its price. Returns what stands there now.

@@ -140,6 +140,18 @@ impl<T: Copy + Default> Nodes<T> {
 }
 
 impl<T> Nodes<T> {
+    /// How many slots there are, in use or free.
+    #[inline(always)]
+    pub(in crate::engine) const fn len(&self) -> u32 {
+        self.slab.len()
+    }
+
+    /// A node, in use or free, if there is one.
+    #[inline(always)]
+    pub(in crate::engine) fn find(&self, slot: u32) -> Option<&Node> {
+        self.slab.find(slot).map(|pair| &pair.node)
+    }
+
     /// A node and what lies beside it.
     #[inline(always)]
     pub fn pair(&self, slot: u32) -> (&Node, &T) {

@@ -1,16 +1,16 @@
 //! Orders as they were saved, put back. Where they are found is said at the end, for all at once.
 
-use super::{Extra, Orders};
+use super::Orders;
 use crate::domain::ClientOrderId;
 use crate::engine::book::Node;
 use crate::engine::index::{Index, Place};
-use crate::engine::orders::Terms;
 use crate::engine::table::NONE;
+use crate::engine::terms::{Extra, Terms};
 
 impl Orders {
     /// How many ended orders are kept.
     pub(in crate::engine) const fn closed_kept(&self) -> u32 {
-        self.closed_kept
+        self.closed.kept()
     }
 
     /// Gives a live order a slot again.

@@ -10,9 +10,9 @@ use crate::domain::{
 use crate::engine::book::{Node, UNLIMITED};
 use crate::engine::define::INSTRUMENTS_MAX;
 use crate::engine::market::{EXCHANGES_MAX, Market, Quoted, Standing};
-use crate::engine::orders::{NEVER, Order, Terms};
 use crate::engine::rules::Rules;
 use crate::engine::table::NONE;
+use crate::engine::terms::{NEVER, Order, Terms};
 use crate::engine::{Engine, Limits, OPEN_ORDERS_MAX};
 
 /// All statuses, in the order of their declaration.

@@ -6,8 +6,9 @@ use crate::domain::{InstrumentSpec, Side, TriggerBy};
 use crate::engine::Engine;
 use crate::engine::book::{Node, Owner, queue};
 use crate::engine::market::{Market, Quoted, Standing};
-use crate::engine::orders::{Found, Order};
+use crate::engine::orders::Found;
 use crate::engine::table::NONE;
+use crate::engine::terms::Order;
 
 impl Engine {
     /// Appends all of the state to `into`: what [`Engine::restore`] makes the same engine of. Between two commands only.

@@ -1,6 +1,7 @@
 //! Cancel, cancel all, replace, and what comes too late.
 
 use super::{Play, check};
+use crate::domain::ExecutionType;
 use crate::engine::Limits;
 
 #[test]
@@ -68,6 +69,19 @@ fn ended_orders_are_forgotten_in_the_order_in_which_they_ended() {
             assert_eq!(play.line(&format!("cancel a {order}")), [answer], "order {order} of {closed_kept} kept");
         }
     }
+}
+
+#[test]
+fn what_an_ended_order_traded_for_is_told_however_much_it_was() {
+    // 10^11 lots at 10^11 ticks: more than 64 bits hold.
+    let mut play = Play::new(Limits { closed_kept: 3 });
+    play.line("instrument tick=0.00000001 lot=0.00000001");
+    for line in ["account a", "account b", "limit a sell 1000 @ 1000", "limit b buy 1000 @ 1000", "cancel a 1"] {
+        play.line(line);
+    }
+    let [late] = play.events.executions.as_slice() else { panic!("one answer") };
+    assert_eq!(late.execution_type, ExecutionType::CancelRejected);
+    assert_eq!(late.cum_notional, 10_000_000_000_000_000_000_000);
 }
 
 #[test]

@@ -147,3 +147,19 @@ async fn only_the_newest_quote_of_an_exchange_waits() {
     let [_, _, counts] = intake.counts();
     assert_eq!((counts.sent, counts.received, counts.dropped, counts.depth), (3, 2, 1, 0));
 }
+
+#[tokio::test]
+async fn what_comes_next_are_the_orders_that_cancels_among_the_next_requests_name() {
+    let (intake, mut outlet) = queue(settings(Discipline::Fifo, 64));
+    let mut answers = Vec::new();
+    for word in ["l1", "c11", "m2", "c12", "l3", "c13"] {
+        answers.push(intake.send(action(word), None).await.unwrap());
+    }
+    assert!(outlet.ready().await);
+    let ids = |outlet: &Outlet, requests| outlet.coming(requests).map(|id| id.0).collect::<Vec<_>>();
+    assert_eq!(ids(&outlet, 4), [11, 12]);
+    assert_eq!(ids(&outlet, 64), [11, 12, 13]);
+    assert_eq!(outlet.take().as_ref().map(word), Some("l1".to_owned()));
+    assert_eq!(outlet.take().as_ref().map(word), Some("c11".to_owned()));
+    assert_eq!(ids(&outlet, 2), [12]);
+}

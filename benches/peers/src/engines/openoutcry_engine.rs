@@ -18,7 +18,7 @@ pub struct Driver {
     seq: u64,
     events: Events,
     /// What has been read ahead: of each command either the order or the cancel means something.
-    inputs: Vec<(Input, Input)>,
+    inputs: Vec<[Input; 2]>,
 }
 
 impl Engine for Driver {
@@ -27,7 +27,7 @@ impl Engine for Driver {
             venue: Venue::new(Limits::default()),
             seq: 0,
             events: Events::default(),
-            inputs: vec![(Input::Place(place()), cancel(0)); BATCH],
+            inputs: vec![[Input::Place(place()), cancel(0)]; BATCH],
         };
         for symbol in 0..commands.symbols {
             driver.tell(&Input::DefineInstrument(Box::new(instrument(symbol))));
@@ -41,20 +41,21 @@ impl Engine for Driver {
 
     #[inline]
     fn read(&mut self, batch: &[Command]) {
-        for ((input, cancels), command) in self.inputs.iter_mut().zip(batch) {
+        for ([input, cancels], command) in self.inputs.iter_mut().zip(batch) {
             match input {
                 Input::Place(place) if command.kind != Kind::Cancel => fill(place, command),
                 _ => *cancels = cancel(command.id),
             }
         }
+        let cancels = batch.iter().filter(|command| command.kind == Kind::Cancel);
+        self.venue.look_ahead(cancels.map(|command| OrderId(command.id)));
     }
 
     #[inline]
     fn apply(&mut self, at: usize, command: &Command, tape: &mut Tape) {
         self.seq += 1;
         self.events.clear();
-        let (place, cancel) = &self.inputs[at];
-        let input = if command.kind == Kind::Cancel { cancel } else { place };
+        let input = &self.inputs[at][usize::from(command.kind == Kind::Cancel)];
         let outcome = self.venue.apply(self.seq, Nanos(self.seq as i64), input, &mut self.events);
         if command.kind == Kind::Cancel {
             return tape.cancel(matches!(outcome, Outcome::Canceled(_)));

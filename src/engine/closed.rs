@@ -1,0 +1,142 @@
+//! Ended orders that are still known: a ring, once there are as many as are kept, and the oldest makes room for the next.
+//!
+//! One cache line each, and beside the ring where what few orders have is kept. Not kept: when an order ended, and what an
+//! ended order can no longer do. Every operation is O(1).
+
+use super::book::Node;
+use super::table::{NONE, Table};
+use super::terms::{NEVER, Terms};
+use crate::domain::{Code, OrderType, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy};
+
+/// An order that has ended. Its fields lie in another order than in [`Terms`], so that they are copied one by one: two that were
+/// just written, read as one, would wait for all writes before them.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Closed {
+    /// In tick·lots; what is too large for it is kept aside.
+    notional: i64,
+    cum: i64,
+    quantity: i64,
+    price: i64,
+    created_at: i64,
+    pub(super) id: u64,
+    instrument: u32,
+    pub(super) account: u32,
+    status: Status,
+    order_type: OrderType,
+    code: Option<Code>,
+    stp: SelfTradePrevention,
+    time_in_force: TimeInForce,
+    side: Side,
+}
+
+impl Closed {
+    #[inline(always)]
+    const fn new(node: &Node, terms: &Terms) -> Self {
+        Self {
+            // Of what does not fit this means nothing.
+            notional: terms.notional as i64,
+            cum: terms.cum,
+            quantity: terms.quantity,
+            price: node.price,
+            created_at: terms.created_at,
+            id: node.id,
+            instrument: node.instrument,
+            account: node.account,
+            status: terms.status,
+            order_type: terms.order_type,
+            code: terms.code,
+            stp: terms.stp,
+            time_in_force: terms.time_in_force,
+            side: node.side,
+        }
+    }
+}
+
+/// Whether what an order traded for fits its line in the ring.
+#[inline(always)]
+pub(super) const fn is_narrow(notional: i128) -> bool {
+    notional as i64 as i128 == notional
+}
+
+/// The ended orders that are kept.
+#[derive(Debug)]
+pub(super) struct Ring {
+    ended: Table<Closed>,
+    /// Where more of each is kept, apart, so that giving that back need not fetch the order.
+    extras: Table<u32>,
+    /// The place of the oldest, where the next one goes.
+    oldest: u32,
+    kept: u32,
+}
+
+impl Ring {
+    pub(super) const fn new(kept: u32) -> Self {
+        Self { ended: Table::new(), extras: Table::new(), oldest: 0, kept }
+    }
+
+    /// How many are kept.
+    #[inline(always)]
+    pub(super) const fn kept(&self) -> u32 {
+        self.kept
+    }
+
+    /// The order in a place.
+    pub(super) fn find(&self, place: u32) -> Option<&Closed> {
+        self.ended.find(place)
+    }
+
+    /// The order in a place, but for what is kept aside, and where that is.
+    pub(super) fn order(&self, place: u32) -> (Node, Terms) {
+        let Closed { notional, cum, quantity, price, created_at, id, instrument, account, .. } = self.ended[place];
+        let Closed { status, order_type, code, stp, time_in_force, side, .. } = self.ended[place];
+        let terms = Terms {
+            notional: i128::from(notional),
+            quantity,
+            cum,
+            trigger: 0,
+            expire_at: NEVER,
+            created_at,
+            updated_at: created_at,
+            extra: self.extras[place],
+            order_type,
+            time_in_force,
+            stp,
+            trigger_by: TriggerBy::Last,
+            status,
+            code,
+            post_only: false,
+        };
+        (Node::order(id, account, instrument, side, price, 0), terms)
+    }
+
+    /// The place where the next one goes.
+    #[inline(always)]
+    pub(super) fn next_place(&self) -> u32 {
+        if self.ended.len() >= self.kept { self.oldest } else { self.ended.len() }
+    }
+
+    /// Keeps an order there, and where more of it is kept. Returns where more is kept of what is forgotten, or [`NONE`].
+    #[inline(always)]
+    pub(super) fn push(&mut self, node: &Node, terms: &Terms, extra: u32) -> u32 {
+        if self.ended.len() < self.kept {
+            self.ended.push(Closed::new(node, terms));
+            self.extras.push(extra);
+            return NONE;
+        }
+        if self.kept == 0 {
+            return extra;
+        }
+        let place = self.oldest;
+        self.ended[place] = Closed::new(node, terms);
+        let next = place.wrapping_add(1);
+        self.oldest = if next == self.kept { 0 } else { next };
+        std::mem::replace(&mut self.extras[place], extra)
+    }
+
+    /// All ids, the first to be forgotten first.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u64> + '_ {
+        let (younger, older) = self.ended.as_slice().split_at(self.oldest as usize);
+        older.iter().chain(younger).map(|closed| closed.id)
+    }
+}

@@ -1,0 +1,198 @@
+//! Terms: what an order is besides its node, and how that is kept.
+//!
+//! Every order has [`Beside`], in the cache line of its node; few have an [`Extra`]. [`Terms`] are both together, as whoever
+//! looks at an order or changes it wants them.
+
+use super::book::Node;
+use super::table::NONE;
+use crate::domain::{
+    ClientOrderId, Code, OrderType, Place as Request, SelfTradePrevention, Status, TimeInForce, TriggerBy,
+};
+
+/// What stands for no end.
+pub(super) const NEVER: i64 = i64::MAX;
+
+/// What an order is, besides its [`Node`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// What has traded so far was worth, in tick·lots.
+    pub(super) notional: i128,
+    /// The total asked for, in lots.
+    pub(super) quantity: i64,
+    /// Traded so far, in lots.
+    pub(super) cum: i64,
+    /// The trigger in ticks; 0: none.
+    pub(super) trigger: i64,
+    /// When it ends, or [`NEVER`].
+    pub(super) expire_at: i64,
+    /// When it was numbered.
+    pub(super) created_at: i64,
+    /// When it last changed.
+    pub(super) updated_at: i64,
+    /// Where its [`Extra`] is kept, or [`NONE`].
+    pub(super) extra: u32,
+    pub(super) order_type: OrderType,
+    pub(super) time_in_force: TimeInForce,
+    pub(super) stp: SelfTradePrevention,
+    pub(super) trigger_by: TriggerBy,
+    pub(super) status: Status,
+    /// Why it ended, where that was not its owner's wish.
+    pub(super) code: Option<Code>,
+    pub(super) post_only: bool,
+}
+
+impl Terms {
+    /// The terms of a request for `quantity` lots, without what is set only for some.
+    #[inline(always)]
+    pub(super) const fn received(request: &Request, quantity: i64, now: i64) -> Self {
+        Self {
+            notional: 0,
+            quantity,
+            cum: 0,
+            trigger: 0,
+            expire_at: NEVER,
+            created_at: now,
+            updated_at: now,
+            extra: NONE,
+            order_type: request.order_type,
+            time_in_force: request.time_in_force,
+            stp: request.stp,
+            trigger_by: TriggerBy::Last,
+            status: Status::Received,
+            code: None,
+            post_only: request.post_only,
+        }
+    }
+
+    /// Whether it is a stop, fired or not.
+    #[inline(always)]
+    pub(super) const fn is_stop(&self) -> bool {
+        matches!(self.order_type, OrderType::StopLoss | OrderType::StopLimit)
+    }
+
+    /// Whether it buys or sells at any price, now or once it has fired.
+    #[inline(always)]
+    pub(super) const fn has_no_limit(&self) -> bool {
+        matches!(self.order_type, OrderType::Market | OrderType::StopLoss)
+    }
+
+    /// Whether what it cannot trade may rest.
+    #[inline(always)]
+    pub(super) const fn may_rest(&self) -> bool {
+        matches!(self.order_type, OrderType::Limit | OrderType::StopLimit)
+            && !matches!(self.time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
+    }
+
+    /// Whether all of it follows from its line.
+    #[inline(always)]
+    pub(super) const fn is_plain(&self, leaves: i64) -> bool {
+        self.quantity == leaves && self.updated_at == self.created_at && !self.has_more()
+    }
+
+    /// Whether it has what is told or needed even after its end.
+    #[inline(always)]
+    pub(super) const fn has_more(&self) -> bool {
+        self.trigger != 0 || self.expire_at != NEVER || self.post_only
+    }
+}
+
+/// How far an order has traded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// The total asked for, and traded so far, in lots.
+    pub(super) quantity: i64,
+    pub(super) cum: i64,
+    /// What that was worth, in tick·lots.
+    pub(super) notional: i128,
+}
+
+impl Progress {
+    /// After a trade of `lots`, with `leaves` left.
+    #[inline(always)]
+    pub(super) fn plus(self, lots: i64, worth: i128, leaves: i64) -> Self {
+        // At most 10^18 each, and 10^36 each.
+        let (cum, notional) = (self.cum.wrapping_add(lots), self.notional.wrapping_add(worth));
+        assert!(cum.wrapping_add(leaves) <= self.quantity, "an order is for no more than its quantity");
+        Self { cum, notional, ..self }
+    }
+}
+
+/// What lies beside an order's node, in its cache line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beside {
+    pub(super) created_at: i64,
+    pub(super) extra: u32,
+    pub(super) order_type: OrderType,
+    pub(super) time_in_force: TimeInForce,
+    pub(super) stp: SelfTradePrevention,
+    pub(super) status: Status,
+}
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self {
+            created_at: 0,
+            extra: NONE,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            stp: SelfTradePrevention::None,
+            status: Status::Received,
+        }
+    }
+}
+
+/// What few orders have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extra {
+    pub(super) notional: i128,
+    pub(super) quantity: i64,
+    pub(super) cum: i64,
+    pub(super) updated_at: i64,
+    pub(super) trigger: i64,
+    pub(super) expire_at: i64,
+    pub(super) client_order_id: Option<ClientOrderId>,
+    pub(super) trigger_by: TriggerBy,
+    pub(super) post_only: bool,
+}
+
+impl Extra {
+    pub(super) const BLANK: Self = Self {
+        notional: 0,
+        quantity: 0,
+        cum: 0,
+        updated_at: 0,
+        trigger: 0,
+        expire_at: NEVER,
+        client_order_id: None,
+        trigger_by: TriggerBy::Last,
+        post_only: false,
+    };
+
+    /// Whether it has what is told even after the order's end.
+    pub(super) const fn is_told(&self) -> bool {
+        self.client_order_id.is_some() || self.trigger != 0 || self.expire_at != NEVER || self.post_only
+    }
+
+    #[inline(always)]
+    pub(super) const fn new(terms: &Terms, client_order_id: Option<ClientOrderId>) -> Self {
+        Self {
+            notional: terms.notional,
+            quantity: terms.quantity,
+            cum: terms.cum,
+            updated_at: terms.updated_at,
+            trigger: terms.trigger,
+            expire_at: terms.expire_at,
+            client_order_id,
+            trigger_by: terms.trigger_by,
+            post_only: terms.post_only,
+        }
+    }
+}
+
+/// An order, live or ended, for whoever looks at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    pub(super) node: Node,
+    pub(super) terms: Terms,
+    pub(super) client_order_id: Option<ClientOrderId>,
+}
