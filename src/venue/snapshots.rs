@@ -15,7 +15,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail, ensure};
@@ -33,6 +33,11 @@ use crate::stream::archive::Archive;
 
 /// How much nicer than the others the thread is: as much as there is.
 const NICENESS: i32 = 19;
+
+/// How long the log of executions is waited for.
+const EXECUTIONS_WAIT: Duration = Duration::from_secs(5);
+/// How often it is looked at meanwhile.
+const EXECUTIONS_POLL: Duration = Duration::from_millis(10);
 
 /// What the thread works with.
 #[derive(Debug)]
@@ -203,7 +208,17 @@ impl Thread {
         self.write(&replica, &entries, started)
     }
 
+    /// Waits until the log of executions is durable up to what the snapshot has, or long enough: a start uses no snapshot beyond it.
+    fn await_executions(&self, number: u64) {
+        let (executions, started, mut seen) = (&self.keeper.executions, Instant::now(), 0);
+        executions.sync();
+        while executions.synced_number() < number && started.elapsed() < EXECUTIONS_WAIT {
+            seen = executions.wait(seen, EXECUTIONS_POLL);
+        }
+    }
+
     fn write(&mut self, replica: &Replica, entries: &[Entry], started: Instant) -> anyhow::Result<()> {
+        self.await_executions(replica.number());
         let Keeper { snapshots, admission, epoch, ids, .. } = &self.keeper;
         let number = replica.number();
         let mut snapshot = Snapshot {
@@ -236,8 +251,6 @@ impl Thread {
         let Keeper { journal, snapshots, retain, executions, .. } = &self.keeper;
         let unneeded = snapshots.tidy()?;
         let Retain::Bytes(bytes) = retain else { return Ok(()) };
-        // What is not synced yet by then can go the next time.
-        executions.sync();
         let unneeded = unneeded.min(executions.synced_number());
         let retired = retire(journal.as_ref(), unneeded, *bytes)?;
         if retired > 0 {
