@@ -121,7 +121,7 @@ pub(super) struct Found {
 /// If it cannot be read, or restores to another state than it was made of.
 pub(super) fn read_snapshot(snapshots: &Snapshots, number: u64) -> anyhow::Result<Found> {
     let snapshot = snapshots.read(number)?;
-    let restored = Replica::restore(&snapshot.payload, Limits::default(), number, snapshot.stamp);
+    let restored = Replica::restore(&snapshot.payload, number, snapshot.stamp);
     let (replica, ids) = restored.with_context(|| format!("snapshot {number}"))?;
     let found = replica.engine().state_hash();
     ensure!(found == snapshot.hash, "snapshot {number} restores to another state than it was made of");
