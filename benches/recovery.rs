@@ -171,7 +171,7 @@ fn snapshot() {
     let payload = replica.save(0);
     println!("{open} open orders: {} bytes, saved in {:?}", payload.len(), started.elapsed());
     let started = Started::now();
-    let (restored, _) = Replica::restore(&payload, Limits::default(), replica.number(), replica.stamp()).unwrap();
+    let (restored, _) = Replica::restore(&payload, replica.number(), replica.stamp()).unwrap();
     println!("restored in {:?}", started.elapsed());
     let started = Started::now();
     let hash = restored.engine().state_hash();

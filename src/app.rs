@@ -25,8 +25,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Seats, Shared, State, StreamLimits};
 use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, RateLimitConfig};
 use crate::read::ReadModel;
-use crate::telemetry::Metrics;
-use crate::venue::{Running, Venue, system_clock};
+use crate::telemetry::{MetricType, Metrics, Watched};
+use crate::venue::{self, Running, Venue, system_clock};
 use market::Market;
 use tasks::Tasks;
 
@@ -66,6 +66,9 @@ fn limits(config: &LimitsConfig) -> Limits {
     }
 }
 
+/// The name of history's thread.
+const HISTORY: &str = "history";
+
 /// Who may ask, as configured.
 fn access(config: &Config, read: &ReadModel) -> anyhow::Result<Access> {
     if config.auth.mode != AuthMode::Keys {
@@ -82,6 +85,54 @@ fn access(config: &Config, read: &ReadModel) -> anyhow::Result<Access> {
         }
     }
     Ok(Access::Keys(keyring))
+}
+
+/// Watches the threads that keep things; their names, in the order in which they end.
+fn watch_threads(venue: &mut Running, tasks: &mut Tasks, drain: &CancellationToken) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    if let Some(ended) = venue.journal_ended() {
+        names.push("journal");
+        tasks.spawn_fallible("journal", async { Ok(ended.wait().await?) });
+    }
+    if let Some(ended) = venue.executions_ended() {
+        names.push("executions");
+        let draining = drain.clone();
+        tasks.spawn_fallible("executions", async move {
+            ended.wait().await?;
+            // It ends after the journal. If nobody asked for that, it is for the journal to say why.
+            draining.cancelled().await;
+            Ok(())
+        });
+    }
+    if let Some(ended) = venue.history_ended() {
+        names.push(HISTORY);
+        tasks.spawn_fallible(HISTORY, async { ended.await.context("its thread panicked") });
+    }
+    if let Some(ended) = venue.snapshots_ended() {
+        tasks.spawn("snapshots", async { drop(ended.await) });
+    }
+    names
+}
+
+/// What is counted elsewhere.
+fn watched(venue: &Venue) -> Vec<Watched> {
+    let Some((behind, failing)) = venue.history.clone().zip(venue.history.clone()) else { return Vec::new() };
+    let hub = venue.hub.clone();
+    let published = move || hub.last_seqs().map(|(_, seq)| seq.0).sum();
+    vec![
+        Watched {
+            name: "history_lag_executions",
+            help: "Executions that history has not taken in yet",
+            kind: MetricType::Gauge,
+            read: Box::new(move || behind.lag(published())),
+        },
+        Watched {
+            name: "history_failures",
+            help: "Times that history failed and tried again",
+            kind: MetricType::Counter,
+            read: Box::new(move || failing.failures()),
+        },
+    ]
 }
 
 /// A venue that is bound to its address and about to serve.
@@ -102,6 +153,15 @@ impl App {
     ///
     /// If the configuration is not safe to serve, or the address cannot be had.
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        Self::build_with(config, &venue::Settings::default()).await
+    }
+
+    /// The same, with settings that nobody configures.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::build`].
+    pub async fn build_with(config: &Config, settings: &venue::Settings) -> anyhow::Result<Self> {
         config.check()?;
         if config.auth.mode == AuthMode::Open {
             tracing::warn!("auth.mode is open: whoever reaches the port can trade");
@@ -109,18 +169,20 @@ impl App {
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let addr = listener.local_addr().context("the listener has no address")?;
-        let (venue, running) = Venue::open(config, system_clock)?;
+        let (venue, running) = Venue::open(config, settings, system_clock)?;
         let market = Market::build(config, &venue)?;
+        let metrics = Metrics::new(venue.intake.clone(), watched(&venue));
         let state = State::new(Shared {
-            intake: venue.intake.clone(),
+            intake: venue.intake,
             access: access(config, &venue.read)?,
             origins: config.auth.origins.clone(),
             rates: rates(&config.rate_limit),
             admission: venue.admission,
             read: venue.read,
+            history: venue.history,
             hub: venue.hub,
             board: market.board.clone(),
-            metrics: Metrics::new(venue.intake),
+            metrics,
             now: system_clock,
             journal_failed: venue.journal_failed,
             epoch: venue.epoch,
@@ -151,21 +213,7 @@ impl App {
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let mut tasks = Tasks::default();
-        let journaled = venue.journal_ended().map(|ended| {
-            tasks.spawn_fallible("journal", async { Ok(ended.wait().await?) });
-        });
-        let logged = venue.executions_ended().map(|ended| {
-            let draining = drain.clone();
-            tasks.spawn_fallible("executions", async move {
-                ended.wait().await?;
-                // It ends after the journal. If nobody asked for that, it is for the journal to say why.
-                draining.cancelled().await;
-                Ok(())
-            });
-        });
-        if let Some(ended) = venue.snapshots_ended() {
-            tasks.spawn("snapshots", async { drop(ended.await) });
-        }
+        let threads = watch_threads(&mut venue, &mut tasks, &drain);
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         if state.rates.is_some() {
@@ -192,11 +240,12 @@ impl App {
             state.draining.store(true, Relaxed);
             drain.cancel();
             tasks.wait_for("executor").await?;
-            if journaled.is_some() {
-                tasks.wait_for("journal").await?;
-            }
-            if logged.is_some() {
-                tasks.wait_for("executions").await?;
+            for thread in threads {
+                if let Some(history) = state.history.as_ref().filter(|_| thread == HISTORY) {
+                    // All that it could take in is written by now.
+                    history.stop();
+                }
+                tasks.wait_for(thread).await?;
             }
             state.closing.cancel();
             state.sockets.close();

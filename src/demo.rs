@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::{AccountId, Decimal, Order, OrderType, Place, SelfTradePrevention, Side, Status, Symbol, TimeInForce};
 use crate::market::Row;
 use crate::queue::{Action, Answer};
-use crate::venue::{Venue, system_clock};
+use crate::venue::{Settings, Venue, system_clock};
 
 /// The demo's venue: as by default, but what the market has not reached is refused.
 const CONFIG: &str = r#"
@@ -51,7 +51,7 @@ const QUOTES_TIMEOUT: Duration = Duration::from_secs(10);
 /// If the venue does not answer, or the exchanges do not quote.
 pub async fn run() -> anyhow::Result<String> {
     let config = Config::from_text("the demo's configuration", CONFIG)?;
-    let (venue, running) = Venue::open(&config, system_clock)?;
+    let (venue, running) = Venue::open(&config, &Settings::default(), system_clock)?;
     let market = Market::build(&config, &venue)?;
     let board = market.board.clone();
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());

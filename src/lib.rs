@@ -3,7 +3,8 @@
 //! ```text
 //!  POST /orders ─┐                                                      ┌─► WebSocket /stream
 //!  WS place ─────┼─► api ─► queue ─► executor ─► journal ─► stream ─────┤
-//!  price feeds ──┘   admission lanes  engine      gate     logs, cursors └─► read model ─► every GET
+//!  price feeds ──┘   admission lanes  engine      gate     logs, cursors ├─► read model ─► every GET
+//!                                                                       └─► history: orders that ended long ago
 //! ```
 //!
 //! Handlers put requests on a bounded queue; one task takes them, applies them to the engine, and hands each batch with
@@ -12,8 +13,8 @@
 //!
 //! **Reading order** is that of the data: [`domain`] (the words), [`queue`] (the way in), [`engine`] (what happens),
 //! [`executor`] (the one who makes it happen), [`disk`] (what is asked of a file system), [`journal`] (the gate),
-//! [`stream`] and [`read`] (the ways out), [`market`] (the prices outside), [`api`] (the front door), [`config`],
-//! [`telemetry`]; [`venue`] and [`app`] wire them.
+//! [`stream`] and [`read`] (the ways out), [`history`] (what the latter forgets), [`market`] (the prices outside), [`api`]
+//! (the front door), [`config`], [`telemetry`]; [`venue`] and [`app`] wire them.
 //!
 //! **Invariant: one writer.** One task per venue owns its trading state. No lock guards an order.
 //!
@@ -23,8 +24,8 @@
 //! **Invariant: kept before visible.** Nothing that depends on a command leaves before its journal record is kept.
 //!
 //! **Invariant: arrows point inwards.** `queue`, `engine`, `journal`, `stream`, `read` and `market` know [`domain`] alone
-//! (and [`disk`], who keeps files); [`api`] never touches the engine, the executor or the journal. `tests/tidy.rs` holds
-//! this.
+//! (and [`disk`], who keeps files), [`history`] the stream too; [`api`] never touches the engine, the executor or the journal.
+//! `tests/tidy.rs` holds this.
 
 pub mod domain;
 
@@ -41,6 +42,8 @@ pub mod journal;
 pub mod stream;
 
 pub mod read;
+
+pub mod history;
 
 pub mod market;
 

@@ -10,7 +10,9 @@ use openoutcry::{
     config::{Config, ConfigError},
     demo,
     domain::AccountName,
-    health, inspect, key, tail, telemetry,
+    health,
+    history::Summary,
+    inspect, key, tail, telemetry, venue,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -53,6 +55,15 @@ enum Verb {
     },
     /// Ask the venue that this configuration describes whether it is ready; exit 0 if so.
     Health,
+    /// Say what is in the history of a data directory, or make it anew from the log of executions.
+    History {
+        /// The data directory.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Make it anew; the venue must be stopped.
+        #[arg(long)]
+        rebuild: bool,
+    },
     /// Make keys.
     #[command(subcommand)]
     Key(KeyVerb),
@@ -108,6 +119,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         say(&key::new(account.as_str())?);
         return Ok(());
     }
+    if let Some(Verb::History { dir, rebuild }) = &cli.command {
+        let summary = if *rebuild { venue::history::rebuild(dir)? } else { venue::history::summary(dir)? };
+        let Summary { epoch, orders, executions } = summary;
+        say(&format!("epoch {epoch}, {orders} orders, {executions} executions"));
+        return Ok(());
+    }
     let config = configuration(&cli.options)?;
     match cli.command.unwrap_or(Verb::Serve) {
         Verb::Serve => {
@@ -139,8 +156,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             say("ready");
             Ok(())
         }
-        // Needs no configuration, so that it is done by now.
-        Verb::Key(_) => Ok(()),
+        // These need no configuration, so that they are done by now.
+        Verb::Key(_) | Verb::History { .. } => Ok(()),
     }
 }
 

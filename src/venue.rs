@@ -8,6 +8,7 @@
 
 mod executions;
 mod genesis;
+pub mod history;
 mod recovery;
 mod snapshots;
 
@@ -25,11 +26,13 @@ use crate::config::{self, Config, JournalConfig, JournalMode};
 use crate::domain::Nanos;
 use crate::engine::{Limits, RULES};
 use crate::executor::{Effects, Executor, Release, Replica};
-use crate::journal::{self, Durability, Ended, Journal, Memory, SEGMENT_BYTES, Settings, Started};
+use crate::history::{Ended as HistoryEnded, History};
+use crate::journal::{self, Durability, Ended, Journal, Memory, SEGMENT_BYTES, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
-use crate::read::ReadModel;
+use crate::read::{self, ReadModel};
 use crate::stream::{Hub, archive};
-use recovery::{Kept, Shown, recover};
+use history::{Waiting, WrapSource};
+use recovery::{Empty, Kept, Shown, recover};
 use snapshots::{Keeper, Pace};
 
 pub use genesis::static_quotes;
@@ -43,12 +46,24 @@ pub struct Venue {
     pub admission: Admission,
     /// What can be read.
     pub read: Arc<ReadModel>,
+    /// What that has forgotten, if it is kept.
+    pub history: Option<History>,
     /// What can be followed.
     pub hub: Arc<Hub>,
     /// Set once the journal keeps nothing any more: nothing may be taken in.
     pub journal_failed: Arc<AtomicBool>,
     /// A random id made with the venue's data.
     pub epoch: String,
+}
+
+/// What nobody configures.
+#[derive(Clone, Default)]
+#[expect(missing_debug_implementations, reason = "a function has nothing to show")]
+pub struct Settings {
+    /// How much the read model keeps.
+    pub read: read::Settings,
+    /// What stands between the log and history.
+    pub history_source: Option<WrapSource>,
 }
 
 /// The part of a venue that runs: one task drives it.
@@ -58,9 +73,15 @@ pub struct Running {
     outlet: Outlet,
     journal: Box<dyn Journal<Effects>>,
     threads: Threads,
+    history_ended: Option<HistoryEnded>,
 }
 
 impl Running {
+    /// How history's thread ends, if there is one: once it is told to.
+    pub fn history_ended(&mut self) -> Option<HistoryEnded> {
+        self.history_ended.take()
+    }
+
     /// How the thread of the log of executions ends, if there is one: well, after the journal's has.
     pub fn executions_ended(&mut self) -> Option<archive::Ended> {
         self.threads.executions_ended.take()
@@ -78,7 +99,7 @@ impl Running {
 
     /// Executes until `drain` is canceled and the queue is empty.
     pub async fn run(self, drain: CancellationToken) {
-        let Self { executor, outlet, journal, threads } = self;
+        let Self { executor, outlet, journal, threads, history_ended: _ } = self;
         let executor = executor.run(outlet, journal, drain).await;
         if let Some(pace) = threads.pace {
             pace.stop();
@@ -93,23 +114,28 @@ impl Venue {
     /// # Errors
     ///
     /// If the data directory cannot be used, or the configuration does not go with what was traded before.
-    pub fn open(config: &Config, now: fn() -> Nanos) -> anyhow::Result<(Self, Running)> {
+    pub fn open(config: &Config, settings: &Settings, now: fn() -> Nanos) -> anyhow::Result<(Self, Running)> {
         let (intake, outlet) = queue::queue(queue_settings(config));
         let delay = config.execution.delay;
         let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), delay);
         let hub = Hub::new(config.stream.ring as u64);
         let random = RandomState::new().build_hasher().finish();
-        let (mut executor, mut shown, kept) = match durability(config.journal.mode) {
+        let durability = durability(config.journal.mode);
+        let waiting = durability.filter(|_| config.history.enabled).map(|_| Waiting::new(&config.server.data_dir));
+        let read = ReadModel::new(settings.read, waiting.as_ref().map(Waiting::keeper));
+        let (mut executor, mut shown, kept) = match durability {
             None => {
-                let shown = Shown { read: ReadModel::default(), hub, admission: Admission::default() };
+                let shown = Shown { read, hub, admission: Admission::default() };
                 (make(Replica::new(Limits::default()), shown.admission.clone()), shown, None)
             }
             Some(durability) => {
-                let (executor, shown, kept) = recover(&config.server.data_dir, random, hub, make)?;
+                let empty = Empty { hub, read, reached: waiting.as_ref().map(Waiting::reached) };
+                let (executor, shown, kept) = recover(&config.server.data_dir, random, empty, make)?;
                 (executor, shown, Some((kept, durability)))
             }
         };
         let admission = shown.admission.clone();
+        let lock = kept.as_ref().map(|(kept, _)| kept.lock.clone());
         let commands = genesis::difference(config, executor.engine())?;
         let (records, effects) = executor.configure(commands);
         shown.define(&executor);
@@ -120,10 +146,12 @@ impl Venue {
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);
         }
-        let epoch = format!("{:016x}", threads.epoch);
+        let epoch = epoch_text(threads.epoch);
+        let started = waiting.zip(lock).map(|(waiting, lock)| waiting.start(epoch.clone(), &hub, lock, settings));
+        let (history, history_ended) = started.transpose()?.unzip();
         let journal_failed = threads.journal_failed.clone();
-        let running = Running { executor, outlet, journal, threads };
-        Ok((Self { intake, admission, read, hub, journal_failed, epoch }, running))
+        let running = Running { executor, outlet, journal, threads, history_ended };
+        Ok((Self { intake, admission, read, history, hub, journal_failed, epoch }, running))
     }
 }
 
@@ -173,7 +201,7 @@ fn start_journal(
     };
     let (pace, snapshots_ended) = snapshots::start(keeper, recovered.last_number)?;
     let released = pace.clone();
-    let settings = Settings { durability, segment_bytes: SEGMENT_BYTES, rules: RULES, new_epoch: epoch };
+    let settings = journal::Settings { durability, segment_bytes: SEGMENT_BYTES, rules: RULES, new_epoch: epoch };
     let started = journal::start(disk, recovered, &settings, move |effects: Effects| {
         // The directory is held, and executions are written, for as long as anything may still be released.
         let _held = (&lock, &closing);
@@ -191,6 +219,11 @@ fn start_journal(
         epoch,
     };
     Ok((Box::new(journal), threads))
+}
+
+/// An epoch as people see it.
+fn epoch_text(epoch: u64) -> String {
+    format!("{epoch:016x}")
 }
 
 fn durability(mode: JournalMode) -> Option<Durability> {

@@ -8,12 +8,11 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::{Problem, State, batch::Item, problem::RequestOutcome, request::Terms, view::OrderView};
+use super::{Problem, State, batch::Item, lookup, problem::RequestOutcome, request::Terms, view::OrderView};
 use crate::domain::{
     AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Replace, Status,
 };
 use crate::queue::{Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, Target, Use, Verdict};
-use crate::read::Found;
 
 /// What a request came to.
 #[derive(Clone, Debug)]
@@ -41,12 +40,54 @@ pub(super) enum Done {
 /// A submitted request.
 #[derive(Debug)]
 pub(super) enum Pending {
-    /// It waits for the executor; a new order may have a client id to ask for it with.
-    Queued(oneshot::Receiver<Answer>, Option<ClientOrderId>),
+    /// It waits for the executor.
+    Queued(oneshot::Receiver<Answer>, Asked),
     /// It repeats a request that is known.
     Known(AccountId, Use, Became),
     /// It repeats a request that is on its way.
     InFlight(AccountId, Use, ClientOrderId, InFlight),
+}
+
+/// What a request in the queue is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asked {
+    /// A new order, which may have a client id to ask for it with.
+    New(Option<ClientOrderId>),
+    /// An order that there may be, and what is wrong if it has ended.
+    Existing(Target, Code),
+    /// Anything else.
+    Other,
+}
+
+impl Asked {
+    /// The id to ask for a new order with.
+    pub(super) fn client_order_id(self) -> Option<ClientOrderId> {
+        match self {
+            Self::New(id) => id,
+            Self::Existing(..) | Self::Other => None,
+        }
+    }
+}
+
+/// What the executor's answer means.
+#[derive(Debug)]
+pub(super) enum Meant {
+    /// This.
+    Now(Result<Done, Problem>),
+    /// That the request came too late: [`late`] says for which order.
+    Late(Late),
+}
+
+/// A request that was refused for the state of its order, or whose order the engine has forgotten.
+#[derive(Debug)]
+pub(super) struct Late {
+    account: AccountId,
+    order_id: OrderId,
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    /// The order as the executor told of it.
+    told: Option<Arc<Order>>,
 }
 
 /// Submits a new order.
@@ -72,7 +113,7 @@ pub(super) async fn place(state: &State, place: Place, connection: Option<Connec
     if let Some(reservation) = reservation {
         reservation.queued();
     }
-    Ok(Pending::Queued(answer, client_order_id))
+    Ok(Pending::Queued(answer, Asked::New(client_order_id)))
 }
 
 /// Submits a cancel.
@@ -87,7 +128,7 @@ pub(super) async fn cancel(
     connection: Option<ConnectionId>,
 ) -> Result<Pending, Problem> {
     known(state, account, target)?;
-    send(state, Action::Cancel { account, target }, connection).await
+    send(state, Action::Cancel { account, target }, Asked::Existing(target, Code::NotCancelable), connection).await
 }
 
 /// Submits a replace, which may have an id of its own.
@@ -106,7 +147,8 @@ pub(super) async fn replace(
     known(state, account, target)?;
     let Terms { quantity, price, trigger_price } = terms;
     let action = Action::Replace { account, target, request_id, quantity, price, trigger_price };
-    let Some(id) = request_id else { return send(state, action, connection).await };
+    let existing = Asked::Existing(target, Code::NotReplaceable);
+    let Some(id) = request_id else { return send(state, action, existing, connection).await };
     // Of a target whose order is in flight itself, the number is not known yet: only the terms tell requests apart.
     let order_id = order_id(state, account, target);
     let (request_id, of) = (request_id, order_id.unwrap_or_default());
@@ -120,7 +162,7 @@ pub(super) async fn replace(
         Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Replace, id, known)),
         Verdict::Repeat(Known::Done(_)) | Verdict::Conflict => return Err(conflict()),
     };
-    let pending = send(state, action, connection).await?;
+    let pending = send(state, action, existing, connection).await?;
     reservation.queued();
     Ok(pending)
 }
@@ -143,7 +185,7 @@ pub(super) async fn cancel_all(
     cancel_all: CancelAll,
     connection: Option<ConnectionId>,
 ) -> Result<Pending, Problem> {
-    send(state, Action::CancelAll(cancel_all), connection).await
+    send(state, Action::CancelAll(cancel_all), Asked::Other, connection).await
 }
 
 /// Submits a new deadline for the account's dead man's switch.
@@ -157,7 +199,7 @@ pub(super) async fn cancel_after(
     timeout_ns: i64,
     connection: Option<ConnectionId>,
 ) -> Result<Pending, Problem> {
-    send(state, Action::CancelAfter { account, timeout_ns }, connection).await
+    send(state, Action::CancelAfter { account, timeout_ns }, Asked::Other, connection).await
 }
 
 /// Submits a quote by hand.
@@ -166,7 +208,7 @@ pub(super) async fn cancel_after(
 ///
 /// As [`place`].
 pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Problem> {
-    send(state, Action::Quote(quote), None).await
+    send(state, Action::Quote(quote), Asked::Other, None).await
 }
 
 /// Submits what an administrator asks for.
@@ -175,11 +217,11 @@ pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Proble
 ///
 /// As [`place`].
 pub(super) async fn administer(state: &State, action: Action) -> Result<Pending, Problem> {
-    send(state, action, None).await
+    send(state, action, Asked::Other, None).await
 }
 
-async fn send(state: &State, action: Action, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
-    queue(state, action, connection).await.map(|answer| Pending::Queued(answer, None))
+async fn send(state: &State, action: Action, asked: Asked, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
+    queue(state, action, connection).await.map(|answer| Pending::Queued(answer, asked))
 }
 
 async fn queue(
@@ -211,31 +253,63 @@ fn known(state: &State, account: AccountId, target: Target) -> Result<(), Proble
 /// The problem that the venue answers with, or 504 if it does not answer in time.
 pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) -> Result<Done, Problem> {
     match pending {
-        Pending::Known(account, of, became) => replay(state, account, of, became),
+        Pending::Known(account, of, became) => replay(state, account, of, became).await,
         Pending::InFlight(account, of, id, known) => {
             // Either end of the wait means the same: look again.
             let _ended = tokio::time::timeout(state.request_timeout, known).await;
             match state.admission.find(account, of, id) {
-                Some(Known::Done(became)) => replay(state, account, of, became),
+                Some(Known::Done(became)) => replay(state, account, of, became).await,
                 _ => Err(Problem::in_flight()),
             }
         }
-        Pending::Queued(answer, client_order_id) => match tokio::time::timeout(state.request_timeout, answer).await {
-            Ok(answer) => answered(state, account, answer.ok()),
-            Err(_) => Err(Problem::timeout(client_order_id)),
+        Pending::Queued(answer, asked) => match tokio::time::timeout(state.request_timeout, answer).await {
+            Ok(answer) => match answered(state, account, asked, answer.ok()) {
+                Meant::Now(answer) => answer,
+                Meant::Late(request) => Err(late(state, request).await),
+            },
+            Err(_) => Err(Problem::timeout(asked.client_order_id())),
         },
     }
 }
 
 /// What the executor's answer means; without one, what it was to come from is gone.
-///
-/// # Errors
-///
-/// The problem that the venue answers with.
-pub(super) fn answered(state: &State, account: AccountId, answer: Option<Answer>) -> Result<Done, Problem> {
-    // What cannot be kept is answered by nobody; whether it reached the disk is not known.
-    let answer = answer.ok_or_else(|| Problem::journal_failed().with_outcome(RequestOutcome::Unknown))?;
-    done(state, account, answer)
+pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: Option<Answer>) -> Meant {
+    let Some(answer) = answer else {
+        // What cannot be kept is answered by nobody; whether it reached the disk is not known.
+        return Meant::Now(Err(Problem::journal_failed().with_outcome(RequestOutcome::Unknown)));
+    };
+    match (answer, asked) {
+        (Answer::TooLate(report), _) => {
+            let ended = report.order.status.is_terminal();
+            let status = if ended { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
+            let code = report.code.map_or("not_cancelable", |code| code.as_str());
+            let detail = report.reason.unwrap_or_default();
+            let (order_id, told) = (report.order.order_id, Some(Arc::new(report.order)));
+            Meant::Late(Late { account, order_id, status, code, detail, told })
+        }
+        (Answer::NotFound, Asked::Existing(target, code)) => match order_id(state, account, target) {
+            None => Meant::Now(Err(Problem::unknown_order())),
+            Some(order_id) => {
+                let (status, detail) = (StatusCode::CONFLICT, "The order has ended".to_owned());
+                Meant::Late(Late { account, order_id, status, code: code.as_str(), detail, told: None })
+            }
+        },
+        (answer, _) => Meant::Now(done(state, account, answer)),
+    }
+}
+
+/// The answer to a request that came too late: the order as it is, not as it was told of, since a refused request does not
+/// touch it. Where the engine knows no such order there may still have been one, which ended longer ago than it remembers.
+pub(super) async fn late(state: &State, late: Late) -> Problem {
+    let Late { account, order_id, status, code, detail, told } = late;
+    let order = match (lookup::order(state, account, order_id).await, told) {
+        (Ok(order), Some(_)) => order,
+        (Ok(order), None) if order.status.is_terminal() => order,
+        (Ok(_), None) => return Problem::unknown_order(),
+        (Err(_), Some(told)) => told,
+        (Err(problem), None) => return problem,
+    };
+    Problem::new(status, code, detail).with_order(state.view(&order))
 }
 
 fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Problem> {
@@ -245,18 +319,8 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
         Answer::Canceled(order) => Ok(Done::Canceled(state.view(&order))),
         Answer::CanceledAll(count) => Ok(Done::CanceledAll(count)),
         Answer::Replaced(order, priority) => Ok(Done::Replaced(state.view(&order), priority)),
-        Answer::TooLate(report) => {
-            let code = report.code.map_or("not_cancelable", |code| code.as_str());
-            let detail = report.reason.clone().unwrap_or_default();
-            let ended = report.order.status.is_terminal();
-            let status = if ended { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
-            // The order as it is, not as it was told of: a refused request does not touch it.
-            let order = match state.read.order(account, report.order.order_id) {
-                Found::Order(order) => order,
-                Found::Gone | Found::Unknown => Arc::new(report.order),
-            };
-            Err(too_late(state, status, code, detail, &order))
-        }
+        // Both are answered before, where they can come.
+        Answer::TooLate(_) => Err(Problem::internal()),
         Answer::NotFound => Err(Problem::unknown_order()),
         Answer::Done => Ok(Done::Applied),
         Answer::Unchecked => {
@@ -275,25 +339,6 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
     }
 }
 
-/// The problem for an order that ended before its cancel or replace, or whose new terms were refused.
-fn too_late(state: &State, status: StatusCode, code: &'static str, detail: String, order: &Arc<Order>) -> Problem {
-    Problem::new(status, code, detail).with_order(state.view(order))
-}
-
-/// Where the engine knows no such order, the read model may: it ended, and longer ago than the engine remembers.
-pub(super) fn ended(state: &State, account: AccountId, target: Target, problem: Problem) -> Problem {
-    let order_id = order_id(state, account, target);
-    if problem.status() != StatusCode::NOT_FOUND {
-        return problem;
-    }
-    match order_id.map(|order_id| state.read.order(account, order_id)) {
-        Some(Found::Order(order)) if order.status.is_terminal() => {
-            too_late(state, StatusCode::CONFLICT, "not_cancelable", "The order has ended".to_owned(), &order)
-        }
-        _ => problem,
-    }
-}
-
 fn refused(state: &State, order: &Arc<Order>) -> Problem {
     let code = order.code.map_or("rejected", |code| code.as_str());
     let detail = order.reason.clone().unwrap_or_default();
@@ -301,15 +346,11 @@ fn refused(state: &State, order: &Arc<Order>) -> Problem {
 }
 
 /// The answer to a request that came before: the order as it is now.
-fn replay(state: &State, account: AccountId, of: Use, became: Became) -> Result<Done, Problem> {
-    let order_id = became.order_id;
-    match (state.read.order(account, order_id), of) {
-        (Found::Order(order), Use::Order) if order.status == Status::Rejected => Err(refused(state, &order).replayed()),
-        (Found::Order(order), Use::Order) => Ok(Done::Replayed(state.view(&order))),
-        (Found::Order(order), Use::Replace) => Ok(Done::ReplacedBefore(state.view(&order), became.priority)),
-        (Found::Gone | Found::Unknown, _) => {
-            let detail = format!("Order {order_id} of this request has ended, and is not kept any more");
-            Err(Problem::new(StatusCode::GONE, "gap", detail).with_outcome(RequestOutcome::Accepted))
-        }
+async fn replay(state: &State, account: AccountId, of: Use, became: Became) -> Result<Done, Problem> {
+    match (lookup::order(state, account, became.order_id).await, of) {
+        (Ok(order), Use::Order) if order.status == Status::Rejected => Err(refused(state, &order).replayed()),
+        (Ok(order), Use::Order) => Ok(Done::Replayed(state.view(&order))),
+        (Ok(order), Use::Replace) => Ok(Done::ReplacedBefore(state.view(&order), became.priority)),
+        (Err(problem), _) => Err(problem.with_outcome(RequestOutcome::Accepted)),
     }
 }

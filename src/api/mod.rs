@@ -1,7 +1,7 @@
 //! The front door: REST and WebSocket, JSON in and out, every error a problem.
 //!
-//! In: HTTP requests. Out: requests into the queue, copies from the read model, runs of bytes from the stream's logs. It
-//! never touches the engine, the executor or the journal.
+//! In: HTTP requests. Out: requests into the queue, copies from the read model and from history, runs of bytes from the
+//! stream's logs. It never touches the engine, the executor or the journal.
 //!
 //! Limits: what one client may take up is [`Limits`]; how often it may ask, [`Rates`]; pages and depths are clamped to their
 //! maximum.
@@ -16,6 +16,7 @@ mod entry;
 mod events;
 mod extract;
 mod limits;
+mod lookup;
 mod market;
 mod orders;
 mod probes;
@@ -53,6 +54,7 @@ pub use serve::serve;
 pub use stream::{Seats, StreamLimits};
 
 use crate::domain::{InstrumentId, Nanos, Order, Symbol};
+use crate::history::History;
 use crate::market::Board;
 use crate::queue::{Admission, Intake};
 use crate::read::ReadModel;
@@ -79,6 +81,8 @@ pub struct Shared {
     pub rates: Option<Rates>,
     /// What GETs answer from.
     pub read: Arc<ReadModel>,
+    /// What that has forgotten, if anything keeps it.
+    pub history: Option<History>,
     /// What subscribers read.
     pub hub: Arc<Hub>,
     /// The exchanges' quotes.

@@ -14,13 +14,14 @@ use super::{
     batch,
     entry::{self, Done, Pending},
     extract::{self, JsonBody, PathOf, QueryOf},
+    lookup,
     problem::{FieldError, RequestOutcome},
     request::{CancelAfterRequest, PlaceRequest, ReplaceRequest},
     view::{self, OrderView},
 };
 use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Side};
 use crate::queue::{Known, Target, Use};
-use crate::read::{Found, OrdersQuery, StatusFilter};
+use crate::read::{OrdersQuery, StatusFilter};
 
 /// The most orders on one page.
 const PAGE_MAX: usize = 1_000;
@@ -122,7 +123,8 @@ pub(super) async fn get(
     Reads(account): Reads,
     PathOf(order_id): PathOf,
 ) -> Result<Json<OrderView>, Problem> {
-    found(&state, state.read.order(account, extract::order_id(&order_id)?))
+    let order = lookup::order(&state, account, extract::order_id(&order_id)?).await?;
+    Ok(Json(state.view(&order)))
 }
 
 /// `GET /orders/by-client-id/{client_order_id}`
@@ -133,19 +135,9 @@ pub(super) async fn get_by_client_id(
 ) -> Result<Json<OrderView>, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
     match state.admission.find(account, Use::Order, id) {
-        Some(Known::Done(became)) => found(&state, state.read.order(account, became.order_id)),
+        Some(Known::Done(became)) => Ok(Json(state.view(&lookup::order(&state, account, became.order_id).await?))),
         Some(Known::InFlight(_)) => Err(Problem::in_flight()),
         None => Err(Problem::unknown_order()),
-    }
-}
-
-fn found(state: &State, found: Found) -> Result<Json<OrderView>, Problem> {
-    match found {
-        Found::Order(order) => Ok(Json(state.view(&order))),
-        Found::Gone => {
-            Err(Problem::new(StatusCode::GONE, "gap", "The order ended so long ago that it is not kept any more"))
-        }
-        Found::Unknown => Err(Problem::unknown_order()),
     }
 }
 
@@ -177,7 +169,7 @@ pub(super) async fn list(
     let symbol = symbol.map(|instrument| instrument.spec.symbol);
     // One more than the page tells whether there is a next one.
     let wanted = OrdersQuery { status, symbol, after: query.after.map(OrderId), limit: limit + 1 };
-    let mut orders = state.read.orders(account, &wanted);
+    let mut orders = lookup::orders(&state, account, &wanted).await?;
     let more = orders.len() > limit;
     orders.truncate(limit);
     let next = orders.last().filter(|_| more).map(|last| next_link(&uri, last.order_id.0));
@@ -220,10 +212,7 @@ pub(super) async fn cancel_by_client_id(
 
 async fn cancel_target(state: &State, account: AccountId, target: Target) -> Result<Response, Problem> {
     let pending = entry::cancel(state, account, target, None).await?;
-    entry::finish(state, account, pending)
-        .await
-        .map(respond)
-        .map_err(|problem| entry::ended(state, account, target, problem))
+    entry::finish(state, account, pending).await.map(respond)
 }
 
 /// `PATCH /orders/{order_id}`
@@ -260,10 +249,7 @@ async fn replace_target(
     let terms = body.parse::<ReplaceRequest<'_>>()?.check()?;
     let request_id = extract::idempotency_key(headers)?;
     let pending = entry::replace(state, account, target, terms, request_id, None).await?;
-    entry::finish(state, account, pending)
-        .await
-        .map(respond)
-        .map_err(|problem| entry::ended(state, account, target, problem))
+    entry::finish(state, account, pending).await.map(respond)
 }
 
 /// The query of `DELETE /orders`.

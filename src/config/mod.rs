@@ -9,6 +9,7 @@ mod account;
 mod auth;
 mod execution;
 mod feed;
+mod history;
 mod instrument;
 mod journal;
 mod key;
@@ -36,6 +37,7 @@ pub use self::account::AccountConfig;
 pub use self::auth::{AuthConfig, AuthMode};
 pub use self::execution::ExecutionConfig;
 pub use self::feed::{FeedConfig, FeedKind};
+pub use self::history::HistoryConfig;
 pub use self::instrument::InstrumentConfig;
 pub use self::journal::{JournalConfig, JournalMode, Retain};
 pub use self::key::KeyConfig;
@@ -62,6 +64,8 @@ pub struct Config {
     pub execution: ExecutionConfig,
     /// What survives the process.
     pub journal: JournalConfig,
+    /// What can be asked of orders that ended long ago.
+    pub history: HistoryConfig,
     /// Who may ask.
     pub auth: AuthConfig,
     /// How much one client may ask.

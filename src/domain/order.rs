@@ -160,6 +160,18 @@ pub struct AveragePrice {
 }
 
 impl AveragePrice {
+    /// Reads what [`Display`](std::fmt::Display) writes; `None` for anything else. The digits after the point that were zeros
+    /// are lost, so that it prints the same, and equals only one that was read too.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = whole.len().checked_add(fraction.len())?;
+        if whole.is_empty() || digits > 38 || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let units = format!("{whole}{fraction}").parse().ok()?;
+        Some(Self { units, scale: u8::try_from(fraction.len()).ok()? })
+    }
+
     /// Appends the price as [`std::fmt::Display`] prints it.
     pub fn write(self, into: &mut Vec<u8>) {
         into.extend_from_slice(Digits::of(self.units, self.scale).as_bytes());
@@ -175,5 +187,21 @@ impl std::fmt::Display for AveragePrice {
 impl Serialize for AveragePrice {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(Digits::of(self.units, self.scale).as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_average_price_is_read_as_it_was_written() {
+        for (units, scale) in [(42_000_000_000, 6), (1, 22), (123_456, 3), (0, 6), (i128::MAX / 10, 22)] {
+            let text = AveragePrice { units, scale }.to_string();
+            assert_eq!(AveragePrice::parse(&text).map(|price| price.to_string()), Some(text));
+        }
+        for text in ["", ".5", "-1", "1e5", "1.5.5", "a", &"9".repeat(39)] {
+            assert_eq!(AveragePrice::parse(text), None, "{text}");
+        }
     }
 }

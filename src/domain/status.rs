@@ -31,6 +31,23 @@ impl Status {
         matches!(self, Self::Filled | Self::Rejected | Self::Canceled | Self::Expired)
     }
 
+    /// Every status, in the order of declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Received,
+        Self::Open,
+        Self::Untriggered,
+        Self::PartiallyFilled,
+        Self::Filled,
+        Self::Rejected,
+        Self::Canceled,
+        Self::Expired,
+    ];
+
+    /// The status that JSON writes as `text`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
     /// The name as JSON writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -90,8 +107,6 @@ mod tests {
     use ExecutionType as E;
     use Status as S;
 
-    const STATUSES: [Status; 8] =
-        [S::Received, S::Open, S::Untriggered, S::PartiallyFilled, S::Filled, S::Rejected, S::Canceled, S::Expired];
     const EVENTS: [ExecutionType; 11] = [
         E::Accepted,
         E::Triggered,
@@ -121,8 +136,8 @@ mod tests {
     #[test]
     fn every_pair_of_status_and_event_is_as_the_table_says() {
         let rows: Vec<&str> = TABLE.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        assert_eq!(rows.len(), STATUSES.len());
-        for (status, row) in STATUSES.into_iter().zip(rows) {
+        assert_eq!(rows.len(), Status::ALL.len());
+        for (status, row) in Status::ALL.into_iter().zip(rows) {
             let (name, cells) = row.split_once('|').unwrap();
             assert_eq!(name.trim(), status.as_str());
             let cells: Vec<&str> = cells.split_whitespace().collect();

@@ -20,7 +20,7 @@ pub(super) struct Closed {
     price: i64,
     created_at: i64,
     pub(super) id: u64,
-    instrument: u32,
+    pub(super) instrument: u32,
     pub(super) account: u32,
     status: Status,
     order_type: OrderType,

@@ -206,15 +206,16 @@ impl Orders {
         }
     }
 
-    /// Where an order of this account is; another's is not found.
+    /// Where an order of this account is; another's is not found, nor one that was refused for its unknown symbol: there is
+    /// no instrument to tell of it in the terms of.
     #[inline(always)]
     pub(super) fn find(&self, account: u32, id: u64) -> Option<Found> {
         let found = self.find_any(id)?;
-        let owner = match found {
-            Found::Live(slot) => self.nodes[slot].account,
-            Found::Closed(place) => self.closed.find(place)?.account,
+        let (owner, instrument) = match found {
+            Found::Live(slot) => (self.nodes[slot].account, self.nodes[slot].instrument),
+            Found::Closed(place) => self.closed.find(place).map(|closed| (closed.account, closed.instrument))?,
         };
-        (owner == account).then_some(found)
+        (owner == account && instrument != NONE).then_some(found)
     }
 
     /// Where an order is.

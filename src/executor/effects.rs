@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Public;
 use crate::domain::{
-    AccountId, AccountName, Instrument, InstrumentId, LevelChange, MomentText, Order, OrderId, Outcome, Price, Report,
+    AccountId, AccountName, Instrument, InstrumentId, LevelChange, MomentText, Order, OrderId, Outcome, Price, Report, Seq,
     Side, Trade, TradeReport,
 };
 use crate::engine::{self, Engine};
@@ -153,6 +153,7 @@ impl Batch {
     pub(super) fn finish(self) -> (Vec<Record>, Effects, Self) {
         let Self { records, mut effects, mut idle, numbers, moments, .. } = self;
         for (account, mut block) in self.executions {
+            effects.changes.last_seqs.push((account, Seq(block.next_seq() - 1)));
             effects.executions.push((account, block.build()));
             idle.push(block);
         }

@@ -181,7 +181,7 @@ impl Replica {
     /// # Errors
     ///
     /// [`ReplicaError`] says what is wrong with the bytes.
-    pub fn restore(payload: &[u8], limits: Limits, number: u64, stamp: Nanos) -> Result<(Self, u64), ReplicaError> {
+    pub fn restore(payload: &[u8], number: u64, stamp: Nanos) -> Result<(Self, u64), ReplicaError> {
         let mut from = Bytes(payload);
         let version = from.u32()?;
         if version != VERSION {
@@ -200,7 +200,7 @@ impl Replica {
             }
             public.push(of);
         }
-        let engine = Engine::restore(from.0, limits)?;
+        let engine = Engine::restore(from.0)?;
         if public.len() != engine.instruments().len() {
             return Err(ReplicaError::Invalid);
         }

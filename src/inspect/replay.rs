@@ -105,7 +105,7 @@ pub fn replay(dir: &Path) -> anyhow::Result<Replayed> {
 
 fn restore(snapshots: &Snapshots, number: u64) -> anyhow::Result<Replica> {
     let snapshot = snapshots.read(number)?;
-    let restored = Replica::restore(&snapshot.payload, Limits::default(), number, snapshot.stamp);
+    let restored = Replica::restore(&snapshot.payload, number, snapshot.stamp);
     let (replica, _) = restored.with_context(|| format!("snapshot {number}"))?;
     let same = replica.engine().state_hash() == snapshot.hash;
     ensure!(same, "snapshot {number} restores to another state than it was made of");

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::domain::{AssetName, Money, Order, OrderId, Symbol};
+use crate::domain::{AssetName, Money, Order, OrderId, Seq, Symbol};
 
 /// An amount of one asset that an account has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +24,22 @@ pub struct Balance {
 pub enum Found {
     /// The order.
     Order(Arc<Order>),
-    /// It may have been the account's, and closed too long ago to be kept.
-    Gone,
+    /// It may be one that closed too long ago to be kept here; the account's executions up to `through` tell of it.
+    Forgotten {
+        /// The last execution of any order of the account that is not kept here any more.
+        through: Seq,
+    },
     /// It is not the account's.
     Unknown,
+}
+
+/// Orders of an account, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Those that are kept here.
+    pub orders: Vec<Arc<Order>>,
+    /// Set if others, which closed too long ago to be kept here, may belong among them: as [`Found::Forgotten`].
+    pub forgotten: Option<Seq>,
 }
 
 /// Which orders to list, by where they are.
@@ -60,7 +72,19 @@ pub struct OrdersQuery {
 pub(super) struct Account {
     open: BTreeMap<OrderId, Arc<Order>>,
     closed: BTreeMap<OrderId, Arc<Order>>,
+    forgotten: Option<Forgotten>,
+    /// The last execution of any of its orders.
+    pub(super) last_seq: Seq,
     pub(super) balances: Vec<Balance>,
+}
+
+/// What can be said of the closed orders that are not kept.
+#[derive(Clone, Copy, Debug)]
+struct Forgotten {
+    /// The last execution of any of them.
+    through: Seq,
+    /// The highest id of any of them.
+    newest: OrderId,
 }
 
 impl Account {
@@ -82,11 +106,41 @@ impl Account {
         }
     }
 
-    pub(super) fn forget(&mut self, order_id: OrderId) {
+    /// Forgets a closed order, whose executions go up to `seq` at most.
+    pub(super) fn forget(&mut self, order_id: OrderId, seq: Seq) {
         self.closed.remove(&order_id);
+        self.forgotten_through(seq, order_id);
     }
 
-    pub(super) fn orders(&self, query: &OrdersQuery) -> Vec<Arc<Order>> {
+    /// Notes that closed orders up to `newest`, with executions up to `through`, are not kept.
+    pub(super) fn forgotten_through(&mut self, through: Seq, newest: OrderId) {
+        let before = self.forgotten.unwrap_or(Forgotten { through, newest });
+        let (through, newest) = (before.through.max(through), before.newest.max(newest));
+        self.forgotten = Some(Forgotten { through, newest });
+    }
+
+    /// What there is to say of an order that is not kept.
+    pub(super) fn missing(&self, order_id: OrderId) -> Found {
+        match self.forgotten {
+            Some(forgotten) if (OrderId(1)..=forgotten.newest).contains(&order_id) => {
+                Found::Forgotten { through: forgotten.through }
+            }
+            _ => Found::Unknown,
+        }
+    }
+
+    pub(super) fn orders(&self, query: &OrdersQuery) -> Listed {
+        let orders = self.kept(query);
+        let forgotten = self.forgotten.filter(|forgotten| {
+            // A full page leaves no room for older ones.
+            let full = orders.len() >= query.limit;
+            let newer = full && orders.last().is_some_and(|last| last.order_id > forgotten.newest);
+            query.status != StatusFilter::Open && !newer
+        });
+        Listed { orders, forgotten: forgotten.map(|forgotten| forgotten.through) }
+    }
+
+    fn kept(&self, query: &OrdersQuery) -> Vec<Arc<Order>> {
         let before = query.after.map_or(Unbounded, Excluded);
         let newest = |orders: &'_ BTreeMap<OrderId, Arc<Order>>| -> Vec<Arc<Order>> {
             let wanted = |order: &&Arc<Order>| query.symbol.is_none_or(|symbol| order.symbol == symbol);

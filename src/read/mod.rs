@@ -2,8 +2,11 @@
 //!
 //! In: [`Changes`]. Out: copies of orders, books, trades and balances. One lock, held for one batch or one answer at a time.
 //!
-//! Limits: all open orders, and the last 131,072 that closed; the last 1,024 trades of each instrument. Costs: O(log n) a
-//! change, O(answer) a read.
+//! A closed order leaves once its [`Keeper`] has it, or, if that falls far behind, when there is no more room: then what is
+//! known of it is that it was forgotten, and up to which execution the keeper must come to know it.
+//!
+//! Limits: all open orders, and the last 131,072 that closed, up to 524,288 while the keeper is behind; the last 1,024
+//! trades of each instrument. Costs: O(log n) a change, O(answer) a read.
 
 mod account;
 mod market;
@@ -13,23 +16,47 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-pub use account::{Balance, Found, OrdersQuery, StatusFilter};
+pub use account::{Balance, Found, Listed, OrdersQuery, StatusFilter};
 pub use market::Book;
 
 use crate::domain::{
-    AccountId, AccountName, Instrument, InstrumentId, LevelChange, Order, OrderId, Side, Symbol, TradeReport,
+    AccountId, AccountName, Instrument, InstrumentId, LevelChange, Order, OrderId, Seq, Side, Symbol, TradeReport,
 };
 use account::Account;
 use market::Market;
 
-/// How many closed orders are kept, over all accounts.
-const CLOSED_KEPT: usize = 131_072;
+/// How many closed orders an order that closes may push out: more than one, so that a crowd which waited for the keeper
+/// gets smaller, and few, so that nobody waits for that.
+const FORGOTTEN_AT_ONCE: usize = 2;
+
+/// Who keeps closed orders after this model.
+pub trait Keeper: std::fmt::Debug + Send + Sync {
+    /// Whether it has an account's executions up to this one.
+    fn has(&self, account: AccountId, seq: Seq) -> bool;
+}
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How many closed orders are kept, over all accounts, once the keeper has them or if there is none.
+    pub closed_kept: usize,
+    /// How many are kept while the keeper does not have them.
+    pub closed_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { closed_kept: 131_072, closed_max: 524_288 }
+    }
+}
 
 /// What a batch changed.
 #[derive(Debug, Default)]
 pub struct Changes {
     /// Orders as they now are; where one occurs again, the later is the newer.
     pub orders: Vec<Arc<Order>>,
+    /// The last execution of every account that has one in the batch.
+    pub last_seqs: Vec<(AccountId, Seq)>,
     /// Public trades, in order.
     pub trades: Vec<(InstrumentId, TradeReport)>,
     /// Each book's new number and its changed levels, one entry a level.
@@ -46,6 +73,8 @@ pub struct ReadModel {
     instruments: Arc<[Instrument]>,
     symbols: HashMap<Symbol, InstrumentId>,
     accounts: Arc<[AccountName]>,
+    settings: Settings,
+    keeper: Option<Arc<dyn Keeper>>,
     state: RwLock<State>,
 }
 
@@ -54,13 +83,23 @@ struct State {
     accounts: Vec<Account>,
     markets: Vec<Market>,
     /// Closed orders, in the order in which they closed.
-    closed: VecDeque<(AccountId, OrderId)>,
-    last_order_id: OrderId,
-    /// Orders up to this one may have ended before the venue was started.
-    forgotten: OrderId,
+    closed: VecDeque<Closed>,
+}
+
+/// A closed order, and an execution that is not before the one that closed it.
+#[derive(Clone, Copy, Debug)]
+struct Closed {
+    account: AccountId,
+    order_id: OrderId,
+    seq: Seq,
 }
 
 impl ReadModel {
+    /// A model of nothing. Without a keeper, closed orders are forgotten for good.
+    pub fn new(settings: Settings, keeper: Option<Arc<dyn Keeper>>) -> Self {
+        Self { settings, keeper, ..Self::default() }
+    }
+
     /// Learns of instruments and accounts, each at the place of its id. Those it knows keep what it knows of them.
     pub fn define(&mut self, instruments: &[Instrument], accounts: Vec<AccountName>) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -72,11 +111,17 @@ impl ReadModel {
     }
 
     /// Takes in what a venue knew when it stopped: its open orders, and the rest of what `known` has. Orders up to `last_order` that
-    /// are not among them have ended, and are not kept here.
+    /// are not among them have ended, and are with the keeper alone.
     pub fn restore(&mut self, open: impl Iterator<Item = Order>, known: Changes, last_order: OrderId) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        open.for_each(|order| state.put(Arc::new(order)));
-        (state.last_order_id, state.forgotten) = (last_order, last_order);
+        for order in open {
+            state.put(Arc::new(order));
+        }
+        for (account, seq) in &known.last_seqs {
+            if let Some(account) = state.accounts.get_mut(account.0 as usize) {
+                account.forgotten_through(*seq, last_order);
+            }
+        }
         self.apply(known);
     }
 
@@ -108,8 +153,16 @@ impl ReadModel {
     /// Takes in what a batch changed.
     pub fn apply(&self, changes: Changes) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for (account, seq) in changes.last_seqs {
+            if let Some(account) = state.accounts.get_mut(account.0 as usize) {
+                account.last_seq = seq;
+            }
+        }
         for order in changes.orders {
-            state.put(order);
+            if let Some(closed) = state.put(order) {
+                state.closed.push_back(closed);
+                self.forget(&mut state);
+            }
         }
         for (instrument, trade) in changes.trades {
             if let Some(market) = state.markets.get_mut(instrument.0 as usize) {
@@ -138,17 +191,12 @@ impl ReadModel {
         let state = self.read();
         match state.accounts.get(account.0 as usize).and_then(|account| account.order(order_id)) {
             Some(order) => Found::Order(order.clone()),
-            None if order_id.0 > 0
-                && (order_id <= state.forgotten || state.kept_from().is_some_and(|oldest| order_id < oldest)) =>
-            {
-                Found::Gone
-            }
-            None => Found::Unknown,
+            None => state.accounts.get(account.0 as usize).map_or(Found::Unknown, |account| account.missing(order_id)),
         }
     }
 
     /// The orders of an account that a query asks for, newest first.
-    pub fn orders(&self, account: AccountId, query: &OrdersQuery) -> Vec<Arc<Order>> {
+    pub fn orders(&self, account: AccountId, query: &OrdersQuery) -> Listed {
         let state = self.read();
         state.accounts.get(account.0 as usize).map(|account| account.orders(query)).unwrap_or_default()
     }
@@ -182,6 +230,25 @@ impl ReadModel {
         self.read().accounts.iter().map(Account::open_orders).sum()
     }
 
+    /// Forgets closed orders that are too many, oldest first.
+    fn forget(&self, state: &mut State) {
+        let Settings { closed_kept, closed_max } = self.settings;
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if state.closed.len() <= closed_kept {
+                return;
+            }
+            let Some(&Closed { account, order_id, seq }) = state.closed.front() else { return };
+            let kept_elsewhere = self.keeper.as_ref().is_none_or(|keeper| keeper.has(account, seq));
+            if state.closed.len() <= closed_max && !kept_elsewhere {
+                return;
+            }
+            state.closed.pop_front();
+            if let Some(account) = state.accounts.get_mut(account.0 as usize) {
+                account.forget(order_id, seq);
+            }
+        }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, State> {
         // A panic while applying ends the process.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
@@ -189,27 +256,13 @@ impl ReadModel {
 }
 
 impl State {
-    fn put(&mut self, order: Arc<Order>) {
-        self.last_order_id = self.last_order_id.max(order.order_id);
-        let (account_id, order_id) = (order.account, order.order_id);
-        let closed = order.status.is_terminal();
-        let Some(account) = self.accounts.get_mut(account_id.0 as usize) else { return };
-        account.put(order);
-        if !closed {
-            return;
-        }
-        self.closed.push_back((account_id, order_id));
-        if self.closed.len() > CLOSED_KEPT
-            && let Some((account, order_id)) = self.closed.pop_front()
-            && let Some(account) = self.accounts.get_mut(account.0 as usize)
-        {
-            account.forget(order_id);
-        }
-    }
-
-    /// Once orders have been forgotten: an id below which they may be.
-    fn kept_from(&self) -> Option<OrderId> {
-        (self.closed.len() >= CLOSED_KEPT).then_some(self.last_order_id)
+    /// Keeps an order as it is now; tells if it has closed.
+    fn put(&mut self, order: Arc<Order>) -> Option<Closed> {
+        let (account, order_id) = (order.account, order.order_id);
+        let terminal = order.status.is_terminal();
+        let of = self.accounts.get_mut(account.0 as usize)?;
+        of.put(order);
+        terminal.then_some(Closed { account, order_id, seq: of.last_seq })
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     archive::{Archive, ArchiveError},
     encode,
 };
-use crate::domain::{AccountId, InstrumentId, Symbol};
+use crate::domain::{AccountId, InstrumentId, Seq, Symbol};
 
 /// How many frames of each public log are kept: a reader that falls further behind starts anew.
 const PUBLIC_FRAMES_KEPT: u64 = 8_192;
@@ -107,6 +107,11 @@ impl Hub {
     /// The executions of an account.
     pub fn executions(&self, account: AccountId) -> Option<&Executions> {
         self.executions.get(account.0 as usize)
+    }
+
+    /// The last execution of every account.
+    pub fn last_seqs(&self) -> impl Iterator<Item = (AccountId, Seq)> {
+        (0..).map(AccountId).zip(self.executions.iter().map(|executions| Seq(executions.last_seq())))
     }
 
     /// The trades of an instrument.

@@ -56,8 +56,8 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// The metrics of a venue whose queue is `intake`.
-    pub fn new(intake: Intake) -> Self {
+    /// The metrics of a venue whose queue is `intake`, with numbers that others count.
+    pub fn new(intake: Intake, watched: Vec<Watched>) -> Self {
         let mut registry = Registry::with_prefix("openoutcry");
         let requests = Family::<RequestLabels, Counter>::default();
         let histogram: fn() -> Histogram = || Histogram::new(REQUEST_SECONDS);
@@ -71,6 +71,7 @@ impl Metrics {
         registry.register("limits_exceeded", help, limits.clone());
         registry.register("stream_connections", "Open WebSocket connections", sockets.clone());
         registry.register_collector(Box::new(Queue(intake)));
+        registry.register_collector(Box::new(AllWatched(watched)));
         Self { registry: Arc::new(registry), requests, request_seconds, limits, sockets }
     }
 
@@ -98,6 +99,41 @@ impl Metrics {
             tracing::error!("the metrics could not be encoded");
         }
         text
+    }
+}
+
+/// A number that someone else counts, read when asked for.
+pub struct Watched {
+    /// Its name, in Prometheus' way.
+    pub name: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+    /// Whether it only grows.
+    pub kind: MetricType,
+    /// Reads it.
+    pub read: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct AllWatched(Vec<Watched>);
+
+impl Collector for AllWatched {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for watched in &self.0 {
+            let value = (watched.read)();
+            let family = encoder.encode_descriptor(watched.name, watched.help, None, watched.kind)?;
+            match watched.kind {
+                MetricType::Counter => ConstCounter::new(value).encode(family)?,
+                _ => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(family)?,
+            }
+        }
+        Ok(())
     }
 }
 

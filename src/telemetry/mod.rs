@@ -3,4 +3,5 @@
 pub mod logging;
 mod metrics;
 
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Watched};
+pub use prometheus_client::metrics::MetricType;

@@ -35,13 +35,30 @@ pub(super) fn open(
     journal: &Arc<dyn Disk>,
     new_epoch: u64,
 ) -> anyhow::Result<Executions> {
+    let (archive, epoch) = read(data_dir, journal, Some(new_epoch))?;
+    let (closing, ended) = archive.start(lock.clone()).context("cannot write the log of executions")?;
+    Ok(Executions { archive, epoch, closing, ended })
+}
+
+/// Opens the log in `data_dir`, which nobody else has, as [`open`] does, without writing to it any more; and the random number
+/// that the journal is known by.
+///
+/// # Errors
+///
+/// As [`open`]; also if the journal is empty and no `new_epoch` is given.
+pub(super) fn read(
+    data_dir: &Path,
+    journal: &Arc<dyn Disk>,
+    new_epoch: Option<u64>,
+) -> anyhow::Result<(Arc<Archive>, Option<u64>)> {
     let end = find_end(journal.clone()).context("cannot read the journal")?;
+    let epoch = end.epoch.or(new_epoch);
+    let epoch = epoch.with_context(|| format!("{} has no journal", data_dir.display()))?;
     let disk: Arc<dyn Disk> = Arc::new(Folder::new(data_dir.join(EXECUTIONS)));
-    let settings = Settings::new(end.epoch.unwrap_or(new_epoch), end.last_number);
-    let archive = Archive::open(disk, &settings).context("cannot open the log of executions")?;
+    let archive =
+        Archive::open(disk, &Settings::new(epoch, end.last_number)).context("cannot open the log of executions")?;
     if let Some(cut) = archive.cut() {
         tracing::warn!(%cut, "the log of executions was cut, and is made again from the journal");
     }
-    let (closing, ended) = archive.start(lock.clone()).context("cannot write the log of executions")?;
-    Ok(Executions { archive, epoch: end.epoch, closing, ended })
+    Ok((archive, end.epoch))
 }

@@ -17,9 +17,10 @@ use anyhow::{Context, ensure};
 
 use super::executions::{self, Executions};
 use crate::disk::{Disk, Folder};
-use crate::domain::{AccountName, InstrumentId, LevelChange, Order, Side};
+use crate::domain::{AccountName, InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
 use crate::executor::{Executor, Replica, shown};
+use crate::history::Reached;
 use crate::journal::{Frame, Lock, Reader, Record, Recovered, Snapshots};
 use crate::queue::{Admission, Entry, Secret};
 use crate::read::{Balance, Changes, ReadModel};
@@ -29,8 +30,6 @@ use crate::stream::Hub;
 pub(super) const JOURNAL: &str = "journal";
 /// The folder of snapshots.
 pub(super) const SNAPSHOTS: &str = "snapshots";
-/// Whether closed orders can be read from elsewhere than the read model. Until then, what is after a snapshot is shown again.
-const HAS_HISTORY: bool = false;
 /// How often a long recovery says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
@@ -82,6 +81,7 @@ impl Shown {
             let balances = engine.balances(account.id);
             let balances = balances.map(|balance| Balance { asset: balance.asset, free: balance.free, held: balance.held });
             known.balances.push((account.id, balances.collect()));
+            known.last_seqs.extend((account.last_seq.0 > 0).then_some((account.id, account.last_seq)));
         }
         let open = engine
             .open_orders()
@@ -121,7 +121,7 @@ pub(super) struct Found {
 /// If it cannot be read, or restores to another state than it was made of.
 pub(super) fn read_snapshot(snapshots: &Snapshots, number: u64) -> anyhow::Result<Found> {
     let snapshot = snapshots.read(number)?;
-    let restored = Replica::restore(&snapshot.payload, Limits::default(), number, snapshot.stamp);
+    let restored = Replica::restore(&snapshot.payload, number, snapshot.stamp);
     let (replica, ids) = restored.with_context(|| format!("snapshot {number}"))?;
     let found = replica.engine().state_hash();
     ensure!(found == snapshot.hash, "snapshot {number} restores to another state than it was made of");
@@ -237,6 +237,14 @@ impl Frames {
     }
 }
 
+/// What a recovery fills.
+pub(super) struct Empty {
+    pub(super) hub: Hub,
+    pub(super) read: ReadModel,
+    /// How far history has come, if there is one. If that is not all that was shown, what is after a snapshot is shown again.
+    pub(super) reached: Option<Reached>,
+}
+
 /// Takes a data directory and applies what its journal has; `new_epoch` is what an empty journal will be known by. `make` an executor
 /// that goes on where a replica ends, and what is to show what it does.
 ///
@@ -246,7 +254,7 @@ impl Frames {
 pub(super) fn recover(
     data_dir: &Path,
     new_epoch: u64,
-    hub: Hub,
+    empty: Empty,
     make: impl FnOnce(Replica, Admission) -> Executor,
 ) -> anyhow::Result<(Executor, Shown, Kept)> {
     let lock = Arc::new(Lock::take(data_dir)?);
@@ -254,7 +262,11 @@ pub(super) fn recover(
     let snapshots = Snapshots::new(Arc::new(Folder::new(data_dir.join(SNAPSHOTS))));
     let executions = executions::open(data_dir, &lock, &disk, new_epoch)?;
     let held = executions.archive.held_number();
-    let shown_elsewhere = if HAS_HISTORY { held } else { 0 };
+    let Empty { hub, read, reached } = empty;
+    let has_all = |reached: &Reached| {
+        executions.archive.last_seqs().into_iter().all(|(account, seq)| reached.of(account) >= Seq(seq))
+    };
+    let shown_elsewhere = if reached.as_ref().is_some_and(has_all) { held } else { 0 };
     let Start { mut replica, snapshot, ids, admission } = find_start(&snapshots, &disk, held, executions.epoch)?;
     if snapshot > 0 {
         let (open, client_ids) = (replica.engine().open_orders().count(), admission.size().0);
@@ -270,7 +282,7 @@ pub(super) fn recover(
         entries.clear();
         next = frames.next()?;
     }
-    let mut shown = Shown { read: ReadModel::default(), hub, admission: admission.clone() };
+    let mut shown = Shown { read, hub, admission: admission.clone() };
     shown.hub.keep(executions.archive.clone());
     if replica.number() > 0 {
         shown.resume(&replica)?;

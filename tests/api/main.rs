@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod executions;
+mod history;
 mod idempotency;
 mod keys;
 mod limits;

@@ -181,6 +181,27 @@ async fn a_repeat_of_a_refused_order_is_refused_in_the_same_words_and_says_that_
 }
 
 #[tokio::test]
+async fn an_order_that_was_refused_has_ended_whatever_it_was_refused_for() {
+    let venue = Venue::spawn("").await;
+    for refused in [
+        with(market("buy", "1"), json!({ "symbol": "DOGE/USDT" })),
+        limit("buy", "1", "41000.001"),
+        limit("buy", "1000000000", "41000"),
+    ] {
+        let order = venue.place(&refused).await.body["order"].clone();
+        let path = format!("/orders/{}", order["order_id"]);
+        let canceled = venue.delete(&path).await;
+        canceled.is_problem(409, "not_cancelable");
+        assert_eq!(canceled.body["order"], order);
+        let replaced = venue.patch(&path, &json!({ "price": "40000" })).await;
+        replaced.is_problem(409, "not_replaceable");
+        assert_eq!(replaced.body["order"], order);
+        assert_eq!(venue.get(&path).await.body, order);
+    }
+    venue.placed(&market("buy", "1")).await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_no_valid_order_does_not_take_its_client_order_id() {
     let venue = Venue::spawn("").await;
     venue.place(&with(market("buy", "-1"), json!({ "client_order_id": "a" }))).await.is_problem(422, "invalid");

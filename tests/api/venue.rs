@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use openoutcry::{
     app::App,
     config::{Config, JournalMode},
+    venue::Settings,
 };
 use reqwest::{
     Method, RequestBuilder,
@@ -30,6 +31,11 @@ impl Venue {
     /// Starts a venue whose configuration is `toml` over the defaults, without feeds unless `toml` names some, and in
     /// memory unless it speaks of a journal.
     pub(crate) async fn spawn(toml: &str) -> Self {
+        Self::spawn_with(toml, &Settings::default()).await
+    }
+
+    /// The same, with settings that nobody configures.
+    pub(crate) async fn spawn_with(toml: &str, settings: &Settings) -> Self {
         let mut config = Config::from_text("the test's configuration", toml).unwrap();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         if !toml.contains("[journal]") {
@@ -38,7 +44,7 @@ impl Venue {
         if !toml.contains("[[feeds]]") {
             config.feeds.clear();
         }
-        let app = App::build(&config).await.unwrap();
+        let app = App::build_with(&config, settings).await.unwrap();
         let addr = app.addr();
         let (shutdown, shut_down) = oneshot::channel();
         let ended = tokio::spawn(app.run(async {

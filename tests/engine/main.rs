@@ -5,6 +5,7 @@
 
 mod book;
 mod determinism;
+mod history;
 mod invariants;
 mod naive;
 mod random;

@@ -804,7 +804,10 @@ impl Naive {
     fn find(&self, account: AccountId, id: OrderId) -> Option<usize> {
         let known = &self.ended[self.ended.len().saturating_sub(self.closed_kept)..];
         let is_known = |at: &usize| !self.orders[*at].status.is_terminal() || known.contains(at);
-        self.orders.iter().position(|order| order.id == id && order.place.account == account).filter(is_known)
+        // Who wrote an unknown symbol has an order, but none that a request can find.
+        let is_it =
+            |order: &NaiveOrder| order.id == id && order.place.account == account && order.place.instrument.is_some();
+        self.orders.iter().position(is_it).filter(is_known)
     }
 
     fn cancel(&mut self, account: AccountId, id: OrderId) -> Outcome {

@@ -18,14 +18,13 @@ fn saved(engine: &Engine) -> Vec<u8> {
 }
 
 /// Runs the first `steps` commands of a stream.
-fn run(stream: &Stream, steps: usize) -> (Engine, Limits) {
-    let limits = Limits { closed_kept: stream.closed_kept };
-    let mut engine = Engine::new(limits);
+fn run(stream: &Stream, steps: usize) -> Engine {
+    let mut engine = Engine::new(Limits { closed_kept: stream.closed_kept });
     let mut events = Events::default();
     for (at, (now, command)) in stream.commands().iter().take(steps).enumerate() {
         engine.apply(at as u64 + 1, *now, command, &mut events);
     }
-    (engine, limits)
+    engine
 }
 
 proptest! {
@@ -38,9 +37,9 @@ proptest! {
     fn a_restored_engine_has_the_same_hash_and_the_same_future(stream in streams(200), at in any::<prop::sample::Index>()) {
         let commands = stream.commands();
         let at = at.index(commands.len());
-        let (mut engine, limits) = run(&stream, at);
+        let mut engine = run(&stream, at);
         let bytes = saved(&engine);
-        let mut restored = Engine::restore(&bytes, limits).unwrap();
+        let mut restored = Engine::restore(&bytes).unwrap();
         prop_assert_eq!(restored.state_hash(), engine.state_hash());
         prop_assert_eq!(saved(&restored), bytes);
         prop_assert_eq!(restored.next_deadline(), engine.next_deadline());
@@ -72,7 +71,7 @@ proptest! {
             replica.replay(frame, secret, &mut ids);
         }
         let payload = replica.save(5);
-        let (mut restored, newest_ids) = Replica::restore(&payload, limits, replica.number(), replica.stamp()).unwrap();
+        let (mut restored, newest_ids) = Replica::restore(&payload, replica.number(), replica.stamp()).unwrap();
         prop_assert_eq!(newest_ids, 5);
         let mut other_ids = ids.clone();
         for frame in frames.iter().skip(at) {
@@ -83,7 +82,7 @@ proptest! {
         prop_assert_eq!((restored.public(), restored.number()), (replica.public(), replica.number()));
         prop_assert_eq!(other_ids, ids);
         for length in 0..payload.len().min(64) {
-            prop_assert!(Replica::restore(&payload[..length], limits, 1, Nanos(0)).is_err());
+            prop_assert!(Replica::restore(&payload[..length], 1, Nanos(0)).is_err());
         }
     }
 
@@ -93,29 +92,26 @@ proptest! {
         noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         length in any::<prop::sample::Index>(),
     ) {
-        let (engine, limits) = run(&stream, usize::MAX);
+        let engine = run(&stream, usize::MAX);
         let mut bytes = saved(&engine);
-        prop_assert!(Engine::restore(&bytes[..length.index(bytes.len())], limits).is_err());
+        prop_assert!(Engine::restore(&bytes[..length.index(bytes.len())]).is_err());
         for (at, byte) in noise {
             *at.get_mut(&mut bytes) = byte;
         }
-        if let Ok(other) = Engine::restore(&bytes, limits) {
+        if let Ok(other) = Engine::restore(&bytes) {
             // Whatever it is, it can be looked at.
             other.state_hash();
-            prop_assert_eq!(Engine::restore(&saved(&other), limits).unwrap().state_hash(), other.state_hash());
+            prop_assert_eq!(Engine::restore(&saved(&other)).unwrap().state_hash(), other.state_hash());
         }
     }
 }
 
 #[test]
-fn other_versions_and_limits_are_refused_in_words() {
-    let engine = Engine::new(Limits::default());
-    let mut bytes = saved(&engine);
-    let other = Limits { closed_kept: 7 };
-    assert_eq!(Engine::restore(&bytes, other).unwrap_err(), StateError::Limits(8_192));
+fn other_versions_are_refused_in_words() {
+    let mut bytes = saved(&Engine::new(Limits::default()));
     bytes.push(0);
-    assert_eq!(Engine::restore(&bytes, Limits::default()).unwrap_err(), StateError::TooLong);
+    assert_eq!(Engine::restore(&bytes).unwrap_err(), StateError::TooLong);
     bytes[0] = 9;
-    let refused = Engine::restore(&bytes, Limits::default()).unwrap_err();
+    let refused = Engine::restore(&bytes).unwrap_err();
     assert_eq!(refused.to_string(), "the state has format 9, and this version reads format 1 only");
 }

@@ -14,9 +14,9 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::super::{
     Problem, State, batch,
-    entry::{self, Done, Pending},
+    entry::{self, Asked, Done, Meant, Pending},
 };
-use crate::domain::{AccountId, ClientOrderId};
+use crate::domain::AccountId;
 use crate::queue::Answer;
 
 /// The `id` of a request, to be echoed.
@@ -36,10 +36,13 @@ enum Waiting {
     /// It is there.
     Now(Option<Answered>),
     /// The executor has the request.
-    Queued { account: AccountId, answer: oneshot::Receiver<Answer>, client_order_id: Option<ClientOrderId>, until: Instant },
+    Queued { account: AccountId, answer: oneshot::Receiver<Answer>, asked: Asked, until: Instant },
     /// It takes more than the executor's answer.
-    Later(Pin<Box<dyn Future<Output = Answered> + Send>>),
+    Later(Later),
 }
+
+/// An answer that is being looked for.
+type Later = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 impl Answers {
     /// How many are waited for.
@@ -59,8 +62,8 @@ impl Answers {
     /// Adds the answer to a request that was submitted.
     pub(super) fn push_pending(&mut self, state: &State, account: AccountId, id: RequestId, pending: Pending) {
         let waiting = match pending {
-            Pending::Queued(answer, client_order_id) => {
-                Waiting::Queued { account, answer, client_order_id, until: Instant::now() + state.request_timeout }
+            Pending::Queued(answer, asked) => {
+                Waiting::Queued { account, answer, asked, until: Instant::now() + state.request_timeout }
             }
             pending => {
                 let state = state.clone();
@@ -87,10 +90,11 @@ impl Answers {
     pub(super) async fn next(&mut self, state: &State) -> Option<(RequestId, Answered)> {
         let (_, oldest) = self.waiting.front_mut()?;
         let answer = match oldest {
-            Waiting::Queued { until, client_order_id, .. } => {
-                let (until, client_order_id) = (*until, *client_order_id);
+            Waiting::Queued { until, asked, .. } => {
+                let (until, asked) = (*until, *asked);
                 let answer = poll_fn(|context| oldest.poll(state, context));
-                tokio::time::timeout_at(until, answer).await.unwrap_or_else(|_| Err(Problem::timeout(client_order_id)))
+                let timed_out = |_| Err(Problem::timeout(asked.client_order_id()));
+                tokio::time::timeout_at(until, answer).await.unwrap_or_else(timed_out)
             }
             _ => poll_fn(|context| oldest.poll(state, context)).await,
         };
@@ -113,8 +117,18 @@ impl Waiting {
     fn poll(&mut self, state: &State, context: &mut Context<'_>) -> Poll<Answered> {
         match self {
             Self::Now(answer) => Poll::Ready(answer.take().unwrap_or_else(|| Err(Problem::internal()))),
-            Self::Queued { account, answer, .. } => {
-                Pin::new(answer).poll(context).map(|answer| entry::answered(state, *account, answer.ok()))
+            Self::Queued { account, answer, asked, .. } => {
+                let Poll::Ready(answer) = Pin::new(answer).poll(context) else { return Poll::Pending };
+                match entry::answered(state, *account, *asked, answer.ok()) {
+                    Meant::Now(answer) => Poll::Ready(answer),
+                    Meant::Late(late) => {
+                        let state = state.clone();
+                        let mut answer: Later = Box::pin(async move { Err(entry::late(&state, late).await) });
+                        let polled = answer.as_mut().poll(context);
+                        *self = Self::Later(answer);
+                        polled
+                    }
+                }
             }
             Self::Later(answer) => answer.as_mut().poll(context),
         }

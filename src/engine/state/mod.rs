@@ -12,6 +12,8 @@
 //! closed       orders, the first to be forgotten first
 //! ```
 //!
+//! How many ended orders are known decides what happens, so it is part of the state: a restored engine keeps to it.
+//!
 //! Numbers are little-endian, a name is its length and its characters, a word its place in the list of its kind. A queue is a list
 //! of orders and quotes, oldest first, level by level, and ends with a zero. Any change here, or of the order of a kind of words,
 //! is a new version.
@@ -54,9 +56,6 @@ pub enum StateError {
     /// Another version of this program wrote them.
     #[error("the state has format {0}, and this version reads format {VERSION} only")]
     Version(u32),
-    /// They were saved under other limits.
-    #[error("the state knows up to {0} ended orders, and this version keeps another number")]
-    Limits(u32),
     /// Something in them cannot be.
     #[error("the state has {0} that cannot be")]
     Invalid(&'static str),

@@ -13,7 +13,7 @@ use crate::engine::market::{EXCHANGES_MAX, Market, Quoted, Standing};
 use crate::engine::rules::Rules;
 use crate::engine::table::NONE;
 use crate::engine::terms::{NEVER, Order, Terms};
-use crate::engine::{Engine, Limits, OPEN_ORDERS_MAX};
+use crate::engine::{CLOSED_KEPT_MAX, Engine, Limits, OPEN_ORDERS_MAX};
 
 /// All statuses, in the order of their declaration.
 const STATUSES: [Status; 8] = [
@@ -39,18 +39,18 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`StateError`] if they are no engine's, or one's that kept to other `limits`.
-    pub fn restore(bytes: &[u8], limits: Limits) -> Result<Self, StateError> {
+    /// [`StateError`] if they are no engine's.
+    pub fn restore(bytes: &[u8]) -> Result<Self, StateError> {
         let mut from = Bytes::new(bytes);
         let version = from.u32()?;
         if version != VERSION {
             return Err(StateError::Version(version));
         }
-        let mut engine = Self::new(limits);
         let closed_kept = from.u32()?;
-        if closed_kept != engine.orders.closed_kept() {
-            return Err(StateError::Limits(closed_kept));
+        if closed_kept > CLOSED_KEPT_MAX {
+            return Err(StateError::Invalid("a limit"));
         }
+        let mut engine = Self::new(Limits { closed_kept: closed_kept as usize });
         (engine.seq, engine.now) = (from.u64()?, from.i64()?);
         (engine.last.order, engine.last.execution, engine.last.trade) = (from.u64()?, from.u64()?, from.u64()?);
         engine.restore_ledger(&mut from)?;

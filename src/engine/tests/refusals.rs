@@ -10,7 +10,9 @@ fn an_unknown_symbol_is_refused() {
         limit a buy 1 @ 10 symbol=X/Y
         > a#1 rejected unknown_symbol
         cancel a 1
-        > a#1 cancel_rejected not_cancelable
+        > not found
+        replace a 1 qty=2
+        > not found
         ",
     );
 }

@@ -172,6 +172,11 @@ impl Archive {
         self.log
     }
 
+    /// The random number of the venue's data.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Where it is, for messages.
     pub fn folder(&self) -> PathBuf {
         self.disk.path("")
@@ -225,6 +230,11 @@ impl Archive {
     /// The last execution of an account that is written here; 0 if there is none.
     pub fn last_seq(&self, account: AccountId) -> u64 {
         self.read_state().next_seq(account).map_or(0, |next_seq| next_seq - 1)
+    }
+
+    /// The last execution of every account that has any here.
+    pub fn last_seqs(&self) -> Vec<(AccountId, u64)> {
+        self.read_state().next_seqs().map(|(account, next_seq)| (account, next_seq - 1)).collect()
     }
 
     /// The oldest execution of an account that is kept here; `None` if none ever was.

@@ -1,0 +1,241 @@
+//! The thread that writes: a transaction after the other, and what to do when one fails.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    HistoryError, Parts, Reached, Source,
+    store::Store,
+    transaction::{Gap, TRANSACTION_EXECUTIONS, take_in},
+};
+use crate::domain::{AccountId, Seq};
+use crate::stream::archive::Position;
+
+/// How long the thread rests after a transaction that took in all there was, so that the next is worth its while.
+const REST: Duration = Duration::from_millis(20);
+/// How long it sleeps at most while nothing comes, before it looks whether it should end.
+const SLEEP: Duration = Duration::from_millis(50);
+/// How long it goes on at most once told to end, to take in what is there.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+/// How long it waits after a failure; twice as long after each that follows.
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+/// The longest wait.
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+/// How much nicer than others the thread is (`nice(2)`).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// How the thread ends; an error if it panicked.
+pub type Ended = oneshot::Receiver<()>;
+
+/// What the thread and those who ask share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// What the file has; taken back before the file is.
+    pub(super) reached: Reached,
+    /// Set by who finds the file damaged.
+    pub(super) damaged: AtomicBool,
+    /// Counts the files that were open, 0 before the first: what was read of an earlier one does not count.
+    generation: AtomicU64,
+    failures: AtomicU64,
+    stopped: Mutex<bool>,
+    stopping: Condvar,
+}
+
+impl Shared {
+    pub(super) fn new(reached: Reached) -> Self {
+        Self {
+            reached,
+            damaged: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            stopped: Mutex::new(false),
+            stopping: Condvar::new(),
+        }
+    }
+
+    /// Which file is open to be asked.
+    pub(super) fn generation(&self) -> Option<u64> {
+        Some(self.generation.load(SeqCst)).filter(|generation| *generation > 0)
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.failures.load(SeqCst)
+    }
+
+    pub(super) fn stop(&self) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stopping.notify_all();
+    }
+
+    /// Waits so long, or until told to end; whether it was.
+    fn stopped_within(&self, time: Duration) -> bool {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.stopping.wait_timeout_while(stopped, time, |stopped| !*stopped);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub(super) struct Projector {
+    file: PathBuf,
+    epoch: String,
+    source: Box<dyn Source>,
+    shared: Arc<Shared>,
+    /// The file, as long as nothing went wrong.
+    store: Option<Store>,
+    /// Each account's last execution when the venue started, until the file was opened.
+    published: Option<BTreeMap<AccountId, Seq>>,
+    /// Whether reading goes on where the file ends in the log; else all of the log is read, and what the file has is skipped.
+    gap: Gap,
+}
+
+impl Projector {
+    /// Opens the file, if it can be: else the thread tries again.
+    pub(super) fn new(parts: Parts, shared: Arc<Shared>) -> Self {
+        let Parts { file, epoch, source, reached: _, published } = parts;
+        let mut projector = Self { file, epoch, source, shared, store: None, published: Some(published), gap: Gap::Error };
+        match projector.open() {
+            Ok(store) => projector.store = Some(store),
+            Err(error) => tracing::debug!(%error, "history cannot be opened yet"),
+        }
+        projector
+    }
+
+    /// Starts the thread.
+    pub(super) fn spawn(self, held: impl Send + 'static) -> io::Result<Ended> {
+        let (end, ended) = oneshot::channel();
+        thread::Builder::new().name("history".to_owned()).spawn(move || {
+            be_nice();
+            self.run();
+            drop(held);
+            // Nobody may be left to be told.
+            end.send(()).ok();
+        })?;
+        Ok(ended)
+    }
+
+    fn run(mut self) {
+        let mut back_off = BACK_OFF_MIN;
+        loop {
+            let taken_in = self.shared.reached.total();
+            let Err(error) = self.follow() else { return };
+            if let HistoryError::Gap { .. } = error {
+                tracing::warn!(%error, "reading all of it");
+                self.gap = Gap::Known;
+                continue;
+            }
+            self.shared.failures.fetch_add(1, SeqCst);
+            if self.shared.reached.total() > taken_in {
+                back_off = BACK_OFF_MIN;
+            }
+            let error = anyhow::Error::from(error);
+            tracing::warn!(
+                error = format!("{error:#}"),
+                again_in_ms = back_off.as_millis(),
+                "history cannot go on for now; trading does"
+            );
+            if self.shared.stopped_within(back_off) {
+                return;
+            }
+            back_off = (back_off * 2).min(BACK_OFF_MAX);
+        }
+    }
+
+    /// Takes in what comes, until told to end; then what is there.
+    fn follow(&mut self) -> Result<(), HistoryError> {
+        let mut store = match self.store.take() {
+            Some(store) => store,
+            None => self.open()?,
+        };
+        let position = match self.gap {
+            Gap::Error => store.position(self.source.id())?,
+            Gap::Known => None,
+        };
+        if position.is_none() {
+            // From the beginning, what is missing is missing.
+            self.gap = Gap::Known;
+        }
+        self.source.seek(position.unwrap_or(Position::START)).map_err(HistoryError::Log)?;
+        let mut stopped_until = None;
+        loop {
+            let taken_in = take_in(&mut *self.source, &mut store, self.gap)?;
+            for (account, seq) in &taken_in.reached {
+                self.shared.reached.set(*account, *seq);
+            }
+            let rest = if taken_in.executions < TRANSACTION_EXECUTIONS { REST } else { Duration::ZERO };
+            if self.shared.stopped_within(rest) {
+                // What was written since the last look is there for another.
+                match stopped_until {
+                    None => stopped_until = Some(Instant::now() + LAST_LOOK),
+                    Some(until) if taken_in.executions == 0 || Instant::now() >= until => return store.settle(),
+                    Some(_) => {}
+                }
+                continue;
+            }
+            if taken_in.executions == 0 {
+                // From here on everything comes in order.
+                self.gap = Gap::Error;
+                self.source.wait(SLEEP);
+            }
+            if self.shared.damaged.load(SeqCst) {
+                return Err(HistoryError::Foreign("was found damaged".to_owned()));
+            }
+        }
+    }
+
+    /// Opens the file, or makes a new one in the place of one that cannot be used.
+    fn open(&mut self) -> Result<Store, HistoryError> {
+        let (store, seqs) = match self.open_kept() {
+            Err(error) if error.is_of_the_file() => {
+                let error = anyhow::Error::from(error);
+                let file = self.file.display();
+                tracing::warn!(error = format!("{error:#}"), %file, "history is made anew from the execution log");
+                // In this order: what is asked meanwhile is answered by no file, or does not count.
+                self.shared.reached.clear();
+                self.shared.generation.fetch_add(1, SeqCst);
+                Store::remove(&self.file)?;
+                self.shared.damaged.store(false, SeqCst);
+                (Store::open(&self.file, &self.epoch)?, Vec::new())
+            }
+            kept => kept?,
+        };
+        self.published = None;
+        self.shared.reached.replace(&seqs);
+        self.shared.generation.fetch_add(1, SeqCst);
+        Ok(store)
+    }
+
+    fn open_kept(&self) -> Result<(Store, Vec<(AccountId, Seq)>), HistoryError> {
+        if self.shared.damaged.load(SeqCst) {
+            return Err(HistoryError::Foreign("was found damaged".to_owned()));
+        }
+        let store = Store::open(&self.file, &self.epoch)?;
+        let seqs = store.last_seqs()?;
+        if let Some(published) = &self.published
+            && seqs.iter().any(|(account, seq)| published.get(account).is_none_or(|last| seq > last))
+        {
+            return Err(HistoryError::Foreign("knows executions that the journal lost".to_owned()));
+        }
+        Ok((store, seqs))
+    }
+}
+
+fn be_nice() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "history's thread keeps the priority of the others");
+    }
+}

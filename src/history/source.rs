@@ -1,0 +1,64 @@
+//! Where executions come from: the log on disk, behind a seam at which tests put one of their own.
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use crate::stream::archive::{Archive, ArchiveError, Entry, Position, Tail};
+
+/// An execution log, read from some place on.
+pub trait Source: Debug + Send {
+    /// The number of the log: a [`Position`] in another log means nothing in this one.
+    fn id(&self) -> u64;
+    /// Goes to `position`, or where nothing ends there, to a place before or behind it.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    fn seek(&mut self, position: Position) -> Result<(), ArchiveError>;
+    /// The next entry, if it is there yet.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    fn next(&mut self) -> Result<Option<Entry>, ArchiveError>;
+    /// Sleeps until there may be more, at most so long.
+    fn wait(&mut self, at_most: Duration);
+}
+
+/// The log on disk.
+#[derive(Debug)]
+pub struct LogSource {
+    archive: Arc<Archive>,
+    tail: Option<Tail>,
+    /// How often the log had been written to before the last look.
+    writes: u64,
+}
+
+impl LogSource {
+    /// A reader of this log.
+    pub fn new(archive: Arc<Archive>) -> Self {
+        Self { archive, tail: None, writes: 0 }
+    }
+}
+
+impl Source for LogSource {
+    fn id(&self) -> u64 {
+        self.archive.id()
+    }
+
+    fn seek(&mut self, position: Position) -> Result<(), ArchiveError> {
+        self.tail = Some(Tail::open(&self.archive, position)?);
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Entry>, ArchiveError> {
+        self.writes = self.archive.wait(0, Duration::ZERO);
+        match &mut self.tail {
+            Some(tail) => tail.next(),
+            none => none.insert(Tail::open(&self.archive, Position::START)?).next(),
+        }
+    }
+
+    fn wait(&mut self, at_most: Duration) {
+        self.archive.wait(self.writes, at_most);
+    }
+}

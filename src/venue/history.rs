@@ -1,0 +1,92 @@
+//! A venue's history: what the read model may forget, and who takes it in.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, ensure};
+
+use super::{Settings, epoch_text, executions, recovery::JOURNAL};
+use crate::disk::{Disk, Folder};
+use crate::domain::{AccountId, Seq};
+use crate::history::{self, Ended, History, LogSource, Parts, Reached, Source, Summary};
+use crate::journal::Lock;
+use crate::read::Keeper;
+use crate::stream::Hub;
+
+/// What stands between the log and history: in tests, something that holds entries back.
+pub type WrapSource = Arc<dyn Fn(Box<dyn Source>) -> Box<dyn Source> + Send + Sync>;
+
+impl Keeper for Reached {
+    fn has(&self, account: AccountId, seq: Seq) -> bool {
+        self.of(account) >= seq
+    }
+}
+
+/// A history that is not open yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    file: PathBuf,
+    reached: Reached,
+}
+
+impl Waiting {
+    /// Looks how far the history in `data_dir` has come.
+    pub(super) fn new(data_dir: &Path) -> Self {
+        let file = data_dir.join(history::FILE);
+        Self { reached: Reached::of_file(&file), file }
+    }
+
+    /// How far it has come.
+    pub(super) fn reached(&self) -> Reached {
+        self.reached.clone()
+    }
+
+    /// What the read model asks.
+    pub(super) fn keeper(&self) -> Arc<dyn Keeper> {
+        Arc::new(self.reached.clone())
+    }
+
+    /// Opens it over the log of `hub`, which has all that was executed before this start.
+    pub(super) fn start(
+        self,
+        epoch: String,
+        hub: &Hub,
+        lock: Arc<Lock>,
+        settings: &Settings,
+    ) -> anyhow::Result<(History, Ended)> {
+        let archive = hub.archive().context("there is no log of executions")?;
+        let source: Box<dyn Source> = Box::new(LogSource::new(archive.clone()));
+        let source = match &settings.history_source {
+            Some(wrap) => wrap(source),
+            None => source,
+        };
+        let parts = Parts { file: self.file, epoch, source, reached: self.reached, published: hub.last_seqs().collect() };
+        History::start(parts, lock).context("cannot start history")
+    }
+}
+
+/// Makes the history in `data_dir` anew from its log of executions, as far as that goes, and says what is in it.
+///
+/// # Errors
+///
+/// If another process has the directory, it has no journal, or the log or the file cannot be used.
+pub fn rebuild(data_dir: &Path) -> anyhow::Result<Summary> {
+    ensure!(data_dir.join(JOURNAL).is_dir(), "{} has no journal", data_dir.display());
+    let _lock = Lock::take(data_dir)?;
+    let journal: Arc<dyn Disk> = Arc::new(Folder::new(data_dir.join(JOURNAL)));
+    let (archive, _) = executions::read(data_dir, &journal, None)?;
+    let epoch = epoch_text(archive.epoch());
+    Ok(history::rebuild(&data_dir.join(history::FILE), &epoch, &mut LogSource::new(archive))?)
+}
+
+/// What is in the history in `data_dir`.
+///
+/// # Errors
+///
+/// If there is none, or it cannot be read.
+pub fn summary(data_dir: &Path) -> anyhow::Result<Summary> {
+    let file = data_dir.join(history::FILE);
+    history::summary(&file).with_context(|| format!("cannot read {}", file.display()))
+}
