@@ -21,8 +21,8 @@ impl Digest {
         }
     }
 
-    fn text(&mut self, text: &str) {
-        for chunk in text.as_bytes().chunks(32) {
+    fn text(&mut self, text: &[u8]) {
+        for chunk in text.chunks(32) {
             let mut words = [0; 4];
             for (word, bytes) in words.iter_mut().zip(chunk.chunks(8)) {
                 *word = bytes.iter().fold(1, |word, byte| (word << 8) | u64::from(*byte));
@@ -55,7 +55,7 @@ impl Execution {
             self.time_in_force as u8,
             self.code.map_or(u8::MAX, |code| code as u8),
             self.fill.map_or(u8::MAX, |fill| fill.liquidity as u8),
-            self.client_order_id.map_or(0, |id| id.as_str().len() as u8),
+            self.client_order_id.map_or(0, |id| id.as_bytes().len() as u8),
         ];
         let account = u64::from(self.account.0) << 32 | u64::from(self.instrument.map_or(u32::MAX, |id| id.0));
         let price = |price: Option<super::Price>| price.map_or(0, |price| price.ticks().cast_unsigned());
@@ -72,7 +72,7 @@ impl Execution {
             digest.words([fee_high, 0, 0, 0]);
         }
         if let Some(id) = &self.client_order_id {
-            digest.text(id.as_str());
+            digest.text(id.as_bytes());
         }
         digest.finish()
     }
@@ -83,7 +83,7 @@ impl Place {
     /// part of that. It is kept with the client's id.
     pub fn digest(&self) -> u64 {
         let mut digest = Digest { lanes: [0x506C, 0x6163, 0x6500, 0] };
-        let id = self.client_order_id.as_ref().map_or("", |id| id.as_str());
+        let id = self.client_order_id.as_ref().map_or(&[][..], |id| id.as_bytes());
         let kinds = [
             self.side as u8,
             self.order_type as u8,
@@ -91,7 +91,7 @@ impl Place {
             self.stp as u8,
             self.trigger_by.map_or(u8::MAX, |by| by as u8),
             u8::from(self.post_only),
-            self.symbol.as_str().len() as u8,
+            self.symbol.as_bytes().len() as u8,
             id.len() as u8,
         ];
         let expire_at = self.expire_at.map_or(i64::MAX, |end| end.0).cast_unsigned();
@@ -99,7 +99,7 @@ impl Place {
         let values = [mantissa(Some(self.quantity)), mantissa(self.price), mantissa(self.trigger_price), expire_at];
         digest.words([u64::from_le_bytes(kinds), u64::from_le_bytes(scales), 0, 0]);
         digest.words(values);
-        digest.text(self.symbol.as_str());
+        digest.text(self.symbol.as_bytes());
         digest.text(id);
         digest.finish()
     }

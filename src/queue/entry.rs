@@ -52,7 +52,7 @@ impl Secret {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write(&account.0.to_le_bytes());
         hasher.write(&[of as u8]);
-        hasher.write(id.as_str().as_bytes());
+        hasher.write(id.as_bytes());
         let bytes = hasher.finish128().as_bytes();
         let mut key = [0; 12];
         key.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);

@@ -96,9 +96,10 @@ impl TextFrames {
         self.bytes.extend_from_slice(&self.payload);
     }
 
-    /// All frames since the last time.
+    /// All frames since the last time. The next ones are likely to be as long.
     pub fn take(&mut self) -> Bytes {
-        std::mem::take(&mut self.bytes).into()
+        let next = Vec::with_capacity(self.bytes.len());
+        std::mem::replace(&mut self.bytes, next).into()
     }
 }
 
