@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::operation::{Operation, array_of, call, schema};
+use super::operation::{Operation, array_of, call, schema, whole, with_default};
 use crate::domain::Code;
 
 /// Every call that clients trade with, and look with.
@@ -80,7 +80,7 @@ twice: the same order again is answered 200 as it is now, another order of that 
             .query("status", "Which orders", json!({ "type": "string", "enum": ["open", "closed", "all"], "default": "open" }))
             .takes_shared("SymbolFilter")
             .takes_shared("Limit")
-            .query("after", "The `order_id` that the page before ended with", json!({ "type": "integer", "minimum": 0 }))
+            .query("after", "The `order_id` that the page before ended with", whole())
             .answers(200, "A page of orders", array_of("Order"))
             .header(200, "Link")
             .problem(404, &["unknown_symbol"])
@@ -120,7 +120,7 @@ fn cancel_all_query(call: Operation) -> Operation {
 /// What can be done with one order, by either of its ids.
 fn by_id(path: &'static str, parameter: &str, suffix: &str) -> Vec<Operation> {
     let id = match parameter {
-        "order_id" => json!({ "type": "integer", "format": "int64", "minimum": 1 }),
+        "order_id" => whole(),
         _ => schema("ClientOrderId"),
     };
     let id = json!({ "name": parameter, "in": "path", "required": true, "schema": id });
@@ -155,9 +155,7 @@ fn by_id(path: &'static str, parameter: &str, suffix: &str) -> Vec<Operation> {
 }
 
 fn account() -> Vec<Operation> {
-    let from_seq = |call: Operation, description: &str| {
-        call.query("from_seq", description, json!({ "type": "integer", "format": "int64", "minimum": 0 }))
-    };
+    let from_seq = |call: Operation, description: &str| call.query("from_seq", description, whole());
     let page = call("get", "/executions", "listExecutions", "Account", "List executions in order").needs("read");
     let events =
         call("get", "/executions/stream", "streamExecutions", "Account", "Follow executions as server-sent events");
@@ -186,7 +184,7 @@ fn market() -> Vec<Operation> {
         symbol(get("/instruments/{symbol}", "getInstrument", "Show an instrument's rules"))
             .answers(200, "The instrument", schema("Instrument")),
         symbol(get("/book/{symbol}", "getBook", "Show a book"))
-            .query("depth", "Levels of each side; 1 to 1,000, and what is beyond is clamped", json!({ "type": "integer", "minimum": 0, "default": 20 }))
+            .query("depth", "Levels of each side; 1 to 1,000, and what is beyond is clamped", with_default(20))
             .answers(200, "The book", schema("Book")),
         symbol(get("/trades/{symbol}", "listTrades", "List trades, newest first"))
             .takes_shared("Limit")
@@ -279,11 +277,7 @@ frame; the README tells channels, requests and close codes.",
             )
             .query("channels", "Names with commas between: executions, trades, book, quotes, best, queue, status", text())
             .takes_shared("Symbols")
-            .query(
-                "from_seq",
-                "The first execution to send; from now on if left out",
-                json!({ "type": "integer", "minimum": 0 }),
-            )
+            .query("from_seq", "The first execution to send; from now on if left out", whole())
             .query(
                 "cancel_on_disconnect",
                 "Cancel all of the account's orders when the connection ends",

@@ -11,24 +11,33 @@ mod schemas;
 use std::sync::LazyLock;
 
 use axum::{
+    extract::State as Shared,
     http::header,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::{Access, State};
+use operation::{Keys, whole, with_default};
+
 /// The type of `GET /metrics`.
-pub(super) const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The page may run its own script and style, ask this venue, and no one else.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'sha256-zsq6adLnqfrDhRWJd2j/duBSmnJzYdFs6NZfKFZOAlE='; \
 style-src 'sha256-Wdy0g8HM1TVUReUE8tvZ5CJHkTqr92ttn+pL0s++Lzo='; connect-src 'self'; img-src data:; \
 base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+static WITH_KEYS: LazyLock<Bytes> = LazyLock::new(|| document(Keys::Needed).to_string().into());
+static WITHOUT_KEYS: LazyLock<Bytes> = LazyLock::new(|| document(Keys::NotNeeded).to_string().into());
 
 /// `GET /openapi.json`
-pub(super) async fn json() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+pub(super) async fn json(Shared(state): Shared<State>) -> Response {
+    let document = match state.access {
+        Access::Open(_) => &WITHOUT_KEYS,
+        Access::Keys(_) => &WITH_KEYS,
+    };
+    ([(header::CONTENT_TYPE, "application/json")], Bytes::clone(document)).into_response()
 }
 
 /// `GET /docs`
@@ -42,13 +51,13 @@ pub(super) async fn page() -> Response {
     (headers, include_str!("page.html")).into_response()
 }
 
-/// The document.
-fn document() -> Value {
+/// The document of a venue that asks for keys, or does not.
+fn document(keys: Keys) -> Value {
     let mut paths = Map::new();
     for call in calls::all() {
         let path = paths.entry(call.path).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
-            path.insert(call.method.to_owned(), call.into_value());
+            path.insert(call.method.to_owned(), call.into_value(keys));
         }
     }
     let tag = |name: &str, description: &str| json!({ "name": name, "description": description });
@@ -95,7 +104,7 @@ fn parameters() -> Value {
         },
         "Limit": {
             "name": "limit", "in": "query", "description": "How many; 1 to 1,000, and what is beyond is clamped",
-            "schema": { "type": "integer", "minimum": 0, "default": 100 },
+            "schema": with_default(100),
         },
         "IdempotencyKey": {
             "name": "Idempotency-Key", "in": "header", "schema": id,
@@ -106,7 +115,7 @@ fn parameters() -> Value {
             "description": "`respond-async`: answer 202 once the order is queued, and no more; needs a `client_order_id`",
         },
         "LastEventId": {
-            "name": "Last-Event-ID", "in": "header", "schema": { "type": "integer", "format": "int64", "minimum": 0 },
+            "name": "Last-Event-ID", "in": "header", "schema": whole(),
             "description": "The `seq` of the last event that was seen; goes before `from_seq`",
         },
     })
@@ -139,7 +148,7 @@ mod tests {
         let routes = source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap());
         let mut routes: Vec<String> = routes.map(str::to_owned).collect();
         routes.sort();
-        let document = document();
+        let document = document(Keys::Needed);
         let mut paths: Vec<String> = document["paths"].as_object().unwrap().keys().cloned().collect();
         paths.sort();
         assert!(routes.len() > 20);
@@ -173,7 +182,7 @@ mod tests {
 
     #[test]
     fn every_reference_and_every_code_of_the_document_exists() {
-        let document = document();
+        let document = document(Keys::Needed);
         let text = document.to_string();
         for reference in text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
             assert!(document.pointer(reference).is_some(), "{reference}");

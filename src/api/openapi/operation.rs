@@ -10,6 +10,13 @@ pub(super) struct Operation {
     value: Map<String, Value>,
 }
 
+/// Whether callers need keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    Needed,
+    NotNeeded,
+}
+
 /// A call that nobody needs a key for.
 pub(super) fn call(method: &'static str, path: &'static str, id: &str, tag: &str, summary: &str) -> Operation {
     let Value::Object(value) = json!({
@@ -33,9 +40,22 @@ pub(super) fn array_of(name: &str) -> Value {
     json!({ "type": "array", "items": schema(name) })
 }
 
+/// A whole number, as queries and paths have it.
+pub(super) fn whole() -> Value {
+    json!({ "type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX })
+}
+
+/// A whole number that need not be said.
+pub(super) fn with_default(default: u64) -> Value {
+    json!({ "type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX, "default": default })
+}
+
 impl Operation {
     /// The call as the document has it.
-    pub(super) fn into_value(self) -> Value {
+    pub(super) fn into_value(mut self, keys: Keys) -> Value {
+        if keys == Keys::NotNeeded {
+            self.value.insert("security".to_owned(), json!([]));
+        }
         Value::Object(self.value)
     }
 

@@ -37,6 +37,23 @@ fn object(description: &str, required: Value, optional: Value) -> Value {
     })
 }
 
+/// The same object, whose optional fields may be null too: as if they were left out.
+fn nullable(mut object: Value) -> Value {
+    let required: Vec<String> = object
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    let fields = object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, field) in fields.filter(|(name, _)| !required.contains(name)) {
+        *field = json!({ "anyOf": [field.take(), { "type": "null" }] });
+    }
+    object
+}
+
 fn or_null(name: &str) -> Value {
     json!({ "anyOf": [schema(name), { "type": "null" }] })
 }
@@ -65,7 +82,7 @@ fn basics() -> Value {
             "description": "A decimal above zero: as text, or as a JSON number, which is read exactly from its text",
             "anyOf": [
                 { "type": "string", "format": "decimal", "pattern": "^[0-9]+(\\.[0-9]+)?$", "maxLength": 64, "examples": ["0.5"] },
-                { "type": "number", "exclusiveMinimum": 0 }
+                { "type": "number", "minimum": 1e-18, "maximum": 1e18 }
             ]
         },
         "Symbol": {
@@ -103,7 +120,7 @@ fn basics() -> Value {
 fn requests() -> Value {
     let decimal = |text: &str| described("DecimalInput", text);
     json!({
-        "PlaceRequest": object(
+        "PlaceRequest": nullable(object(
             "A new order",
             json!({
                 "symbol": schema("Symbol"), "side": schema("Side"), "type": schema("OrderType"),
@@ -125,8 +142,8 @@ fn requests() -> Value {
                     "description": "What happens rather than that the account trades with itself; `none` unless said"
                 },
             }),
-        ),
-        "ReplaceRequest": {
+        )),
+        "ReplaceRequest": nullable(json!({
             "type": "object", "minProperties": 1, "additionalProperties": false,
             "description": "New terms; what is left out stays. Less quantity keeps the order's place in line, more or another price loses it",
             "properties": {
@@ -134,7 +151,7 @@ fn requests() -> Value {
                 "price": decimal("The new limit, in the quote asset"),
                 "trigger_price": decimal("The new trigger, in the quote asset"),
             },
-        },
+        })),
         "CancelAfterRequest": object("A dead man's switch", json!({
             "timeout_ms": {
                 "type": "integer", "minimum": 0, "maximum": 86_400_000,
@@ -145,7 +162,7 @@ fn requests() -> Value {
             "asset": { "type": "string", "pattern": "^[A-Za-z0-9._]{1,15}$", "description": "The asset, such as USDT" },
             "amount": decimal("How much of it"),
         }), json!({})),
-        "QuoteRequest": object(
+        "QuoteRequest": nullable(object(
             "What an exchange bids and asks; it stands in the book until its next quote replaces it",
             json!({
                 "exchange": { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,31}$", "description": "Any name; `static` moves the reference price" },
@@ -156,7 +173,7 @@ fn requests() -> Value {
                 "bid_size": decimal("In the base asset; left out: any amount"),
                 "ask_size": decimal("In the base asset; left out: any amount"),
             }),
-        ),
+        )),
     })
 }
 
