@@ -43,6 +43,14 @@ struct LimitLabels {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CloseLabels {
+    code: String,
+}
+
+/// Upper bounds of the buckets that lags are counted in, in executions.
+const LAGS: [f64; 7] = [0.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
+
 /// One venue's metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -50,6 +58,10 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     limits: Family<LimitLabels, Counter>,
+    closed: Family<CloseLabels, Counter>,
+    lags: Histogram,
+    /// Open event streams.
+    pub event_streams: Gauge,
     /// Open WebSocket connections.
     pub sockets: Gauge,
 }
@@ -70,16 +82,23 @@ impl Metrics {
         let histogram: fn() -> Histogram = || Histogram::new(REQUEST_SECONDS);
         let request_seconds = Family::<RouteLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
         let limits = Family::<LimitLabels, Counter>::default();
-        let sockets = Gauge::default();
+        let (sockets, event_streams) = (Gauge::default(), Gauge::default());
+        let closed = Family::<CloseLabels, Counter>::default();
+        let lags = Histogram::new(LAGS);
         registry.register("http_requests", "Requests answered", requests.clone());
         let help = "Time from a request's head to its answer's";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, request_seconds.clone());
         let help = "Requests, messages and connections that went beyond a limit, by the name of its key";
         registry.register("limits_exceeded", help, limits.clone());
         registry.register("stream_connections", "Open WebSocket connections", sockets.clone());
+        registry.register("stream_event_streams", "Open streams of server-sent events", event_streams.clone());
+        let help = "WebSocket connections that ended, by close code; 4008: too slow; none: the client went";
+        registry.register("stream_closed", help, closed.clone());
+        let help = "Executions that a connection was behind, looked at with each heartbeat";
+        registry.register("stream_lag_executions", help, lags.clone());
         registry.register_collector(Box::new(Queue(intake)));
         registry.register_collector(Box::new(AllWatched(watched)));
-        Self { registry: Arc::new(all), requests, request_seconds, limits, sockets }
+        Self { registry: Arc::new(all), requests, request_seconds, limits, closed, lags, event_streams, sockets }
     }
 
     /// Counts an answered request. Routes are patterns and methods are those that routes have, so labels are few.
@@ -98,6 +117,17 @@ impl Metrics {
         self.limits.get_or_create(&LimitLabels { limit }).inc();
     }
 
+    /// Counts a WebSocket connection that ended, by its close code.
+    pub fn socket_closed(&self, code: Option<u16>) {
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        self.closed.get_or_create(&CloseLabels { code }).inc();
+    }
+
+    /// Counts how many executions a connection is behind.
+    pub fn lag(&self, executions: u64) {
+        self.lags.observe(executions as f64);
+    }
+
     /// All metrics as text.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -109,8 +139,8 @@ impl Metrics {
     }
 }
 
-/// Prometheus' text out of OpenMetrics': counters are described by the names that their samples have, and units are part of names
-/// only.
+/// Prometheus' text out of OpenMetrics': counters are described by the names that their samples have, units are part of names
+/// only, and whole numbers have no point.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut help = None;
@@ -128,7 +158,7 @@ fn plain(text: &str) -> String {
             }
             (Some("#"), Some("UNIT" | "EOF"), ..) => {}
             _ => {
-                plain.push_str(line);
+                plain.push_str(line.strip_suffix(".0").unwrap_or(line));
                 plain.push('\n');
             }
         }

@@ -57,7 +57,7 @@ async fn metrics_can_be_read_and_count_lanes_requests_and_sockets() {
     assert_eq!(sample("openoutcry_http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"}"), 1.0);
     assert_eq!(sample("openoutcry_http_request_duration_seconds_count{route=\"/orders\"}"), 3.0);
     assert_eq!(sample("openoutcry_queue_wait_seconds_count{lane=\"orders\"}"), 3.0);
-    assert_eq!(sample("openoutcry_queue_wait_seconds_bucket{lane=\"orders\",le=\"+Inf\"}"), 3.0);
+    assert_eq!(sample("openoutcry_queue_wait_seconds_bucket{le=\"+Inf\",lane=\"orders\"}"), 3.0);
     // What the venue was configured with was executed before it ran.
     assert_eq!(sample("openoutcry_executor_batch_commands_sum"), 3.0);
     assert!(sample("openoutcry_engine_batch_duration_seconds_sum") > 0.0);
@@ -65,6 +65,8 @@ async fn metrics_can_be_read_and_count_lanes_requests_and_sockets() {
         sample("openoutcry_executor_batch_duration_seconds_sum")
             >= sample("openoutcry_executor_batch_duration_seconds_max")
     );
+    assert_eq!(sample("openoutcry_stream_event_streams"), 0.0);
+    assert_eq!(sample("openoutcry_stream_lag_executions_count"), 0.0);
     assert_eq!(sample("openoutcry_executions_total"), 6.0);
     assert_eq!(sample("openoutcry_quote_stale{exchange=\"static\",symbol=\"BTC/USDT\"}"), 0.0);
     for process in ["cpu_seconds_total", "open_fds", "resident_memory_bytes", "start_time_seconds"] {
