@@ -215,6 +215,15 @@ impl Session {
         self.end(end).await;
     }
 
+    /// Says that the connection lives, and notes how far it is behind.
+    fn beat(&mut self) {
+        if let Some(lag) = self.subscriptions.lag() {
+            self.state.metrics.lag(lag);
+        }
+        let beat = Status::new("heartbeat", self.last_seq());
+        self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
+    }
+
     /// Says why, closes, and lets the client read it.
     async fn end(mut self, end: End) {
         match end {
@@ -314,11 +323,7 @@ impl Session {
                 },
                 changed = public.changed(), if self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {
-                    if let Some(lag) = self.subscriptions.lag() {
-                        self.state.metrics.lag(lag);
-                    }
-                    let beat = Status::new("heartbeat", self.last_seq());
-                    self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
+                    self.beat();
                 }
                 silence = pulse.look() => match silence {
                     // Who is not read cannot be heard.
