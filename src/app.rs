@@ -9,6 +9,7 @@
 
 pub(crate) mod market;
 pub(crate) mod tasks;
+mod watched;
 
 use std::{
     future::Future,
@@ -25,7 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Seats, Shared, State, StreamLimits};
 use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, RateLimitConfig};
 use crate::read::ReadModel;
-use crate::telemetry::{MetricType, Metrics, Watched};
+use crate::telemetry::Metrics;
 use crate::venue::{self, Running, Venue, system_clock};
 use market::Market;
 use tasks::Tasks;
@@ -114,27 +115,6 @@ fn watch_threads(venue: &mut Running, tasks: &mut Tasks, drain: &CancellationTok
     names
 }
 
-/// What is counted elsewhere.
-fn watched(venue: &Venue) -> Vec<Watched> {
-    let Some((behind, failing)) = venue.history.clone().zip(venue.history.clone()) else { return Vec::new() };
-    let hub = venue.hub.clone();
-    let published = move || hub.last_seqs().map(|(_, seq)| seq.0).sum();
-    vec![
-        Watched {
-            name: "history_lag_executions",
-            help: "Executions that history has not taken in yet",
-            kind: MetricType::Gauge,
-            read: Box::new(move || behind.lag(published())),
-        },
-        Watched {
-            name: "history_failures",
-            help: "Times that history failed and tried again",
-            kind: MetricType::Counter,
-            read: Box::new(move || failing.failures()),
-        },
-    ]
-}
-
 /// A venue that is bound to its address and about to serve.
 #[expect(missing_debug_implementations, reason = "a running venue has nothing to show")]
 pub struct App {
@@ -171,7 +151,7 @@ impl App {
         let addr = listener.local_addr().context("the listener has no address")?;
         let (venue, running) = Venue::open(config, settings, system_clock)?;
         let market = Market::build(config, &venue)?;
-        let metrics = Metrics::new(venue.intake.clone(), watched(&venue));
+        let metrics = Metrics::new(venue.intake.clone(), watched::all(&venue, &market.board));
         let state = State::new(Shared {
             intake: venue.intake,
             access: access(config, &venue.read)?,

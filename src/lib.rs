@@ -29,6 +29,8 @@
 
 pub mod domain;
 
+pub mod tally;
+
 pub mod queue;
 
 pub mod engine;

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, JournalConfig, JournalMode};
 use crate::domain::Nanos;
 use crate::engine::{Limits, RULES};
-use crate::executor::{Effects, Executor, Release, Replica};
+use crate::executor::{self, Effects, Executor, Release, Replica};
 use crate::history::{Ended as HistoryEnded, History};
 use crate::journal::{self, Durability, Ended, Journal, Memory, SEGMENT_BYTES, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
@@ -33,6 +33,7 @@ use crate::read::{self, ReadModel};
 use crate::stream::{Hub, archive};
 use history::{Waiting, WrapSource};
 use recovery::{Empty, Kept, Shown, recover};
+pub use snapshots::SnapshotsMade;
 use snapshots::{Keeper, Pace};
 
 pub use genesis::static_quotes;
@@ -54,6 +55,19 @@ pub struct Venue {
     pub journal_failed: Arc<AtomicBool>,
     /// A random id made with the venue's data.
     pub epoch: String,
+    /// What its parts count.
+    pub pulses: Pulses,
+}
+
+/// What the parts of a venue count of themselves.
+#[derive(Clone, Debug)]
+pub struct Pulses {
+    /// Batches.
+    pub executor: Arc<executor::Pulse>,
+    /// Frames, if there are any.
+    pub journal: Option<Arc<journal::Pulse>>,
+    /// Snapshots, if there are any.
+    pub snapshots: Option<Arc<SnapshotsMade>>,
 }
 
 /// What nobody configures.
@@ -150,8 +164,13 @@ impl Venue {
         let started = waiting.zip(lock).map(|(waiting, lock)| waiting.start(epoch.clone(), &hub, lock, settings));
         let (history, history_ended) = started.transpose()?.unzip();
         let journal_failed = threads.journal_failed.clone();
+        let pulses = Pulses {
+            executor: executor.pulse(),
+            journal: threads.journal_pulse.clone(),
+            snapshots: threads.snapshots_made.clone(),
+        };
         let running = Running { executor, outlet, journal, threads, history_ended };
-        Ok((Self { intake, admission, read, history, hub, journal_failed, epoch }, running))
+        Ok((Self { intake, admission, read, history, hub, journal_failed, epoch, pulses }, running))
     }
 }
 
@@ -164,6 +183,8 @@ struct Threads {
     /// What the thread of snapshots waits for.
     pace: Option<Pace>,
     epoch: u64,
+    journal_pulse: Option<Arc<journal::Pulse>>,
+    snapshots_made: Option<Arc<SnapshotsMade>>,
 }
 
 fn start_journal(
@@ -181,6 +202,8 @@ fn start_journal(
             snapshots_ended: None,
             pace: None,
             epoch: random,
+            journal_pulse: None,
+            snapshots_made: None,
         };
         return Ok((Box::new(journal), threads));
     };
@@ -198,7 +221,9 @@ fn start_journal(
         retain: config.retain,
         newest: snapshot,
         ids,
+        made: Arc::default(),
     };
+    let snapshots_made = Some(keeper.made.clone());
     let (pace, snapshots_ended) = snapshots::start(keeper, recovered.last_number)?;
     let released = pace.clone();
     let settings = journal::Settings { durability, segment_bytes: SEGMENT_BYTES, rules: RULES, new_epoch: epoch };
@@ -209,7 +234,7 @@ fn start_journal(
         release.release(effects);
         released.released(number);
     });
-    let Started { journal, health, ended, epoch } = started.context("cannot write the journal")?;
+    let Started { journal, health, ended, epoch, pulse } = started.context("cannot write the journal")?;
     let threads = Threads {
         journal_failed: health.flag(),
         journal_ended: Some(ended),
@@ -217,6 +242,8 @@ fn start_journal(
         snapshots_ended: Some(snapshots_ended),
         pace: Some(pace),
         epoch,
+        journal_pulse: Some(pulse),
+        snapshots_made,
     };
     Ok((Box::new(journal), threads))
 }

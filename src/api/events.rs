@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::{Problem, State, access::Reads, extract::QueryOf};
 use crate::stream::{Executions, Read, frames};
+use crate::telemetry::Metrics;
 
 /// How many bytes of frames become events at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -36,6 +37,23 @@ struct Reader {
     log: Executions,
     news: watch::Receiver<u64>,
     seq: u64,
+    _open: Open,
+}
+
+/// Counts a stream for as long as it is open.
+struct Open(Metrics);
+
+impl Open {
+    fn new(metrics: &Metrics) -> Self {
+        metrics.event_streams.inc();
+        Self(metrics.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.event_streams.dec();
+    }
 }
 
 /// `GET /executions/stream`
@@ -55,7 +73,7 @@ pub(super) async fn executions(
     if seq < oldest_seq || seq > last_seq + 1 {
         return Err(Problem::gap(oldest_seq));
     }
-    let events = stream::unfold(Reader { state, log, news, seq }, Reader::next);
+    let events = stream::unfold(Reader { _open: Open::new(&state.metrics), state, log, news, seq }, Reader::next);
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(events)).into_response())
 }

@@ -18,6 +18,7 @@ mod extract;
 mod limits;
 mod lookup;
 mod market;
+mod openapi;
 mod orders;
 mod probes;
 mod problem;
@@ -179,6 +180,8 @@ fn routes() -> Router<State> {
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(probes::metrics))
+        .route("/openapi.json", get(openapi::json))
+        .route("/docs", get(openapi::page))
         .route("/stream", get(stream::upgrade))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

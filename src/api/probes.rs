@@ -15,7 +15,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{Problem, State};
+use super::{Problem, State, openapi};
 use crate::queue::{LaneCounts, Refusal};
 
 /// `GET /livez`: the process answers.
@@ -75,7 +75,7 @@ pub(super) async fn queue(Shared(state): Shared<State>) -> Json<BTreeMap<&'stati
 /// `GET /metrics`, in Prometheus' text format.
 pub(super) async fn metrics(Shared(state): Shared<State>) -> Response {
     let text = state.metrics.render();
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    ([(header::CONTENT_TYPE, openapi::METRICS_TYPE)], text).into_response()
 }
 
 /// Counts and times every request.

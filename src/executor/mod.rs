@@ -10,15 +10,20 @@
 //! - **Draining.** Once told to, it closes the queue, executes what is left without simulated delay, and ends.
 
 mod effects;
+mod pulse;
 mod release;
 mod replica;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use effects::Effects;
+pub use pulse::Pulse;
 pub use release::Release;
 pub use replica::{Public, Replica, ReplicaError, shown};
 
@@ -59,6 +64,7 @@ pub struct Executor {
     events: Events,
     batch: Batch,
     quotes: Vec<Command>,
+    pulse: Arc<Pulse>,
 }
 
 impl std::fmt::Debug for Executor {
@@ -70,7 +76,15 @@ impl std::fmt::Debug for Executor {
 impl Executor {
     /// An executor that has executed nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, number: 0, stamp: Nanos(0), events: Events::default(), batch: Batch::default(), quotes: Vec::new() }
+        Self {
+            parts,
+            number: 0,
+            stamp: Nanos(0),
+            events: Events::default(),
+            batch: Batch::default(),
+            quotes: Vec::new(),
+            pulse: Arc::default(),
+        }
     }
 
     /// An executor that goes on where a replica ends.
@@ -92,6 +106,11 @@ impl Executor {
     /// The engine, to look at.
     pub fn engine(&self) -> &Engine {
         &self.parts.engine
+    }
+
+    /// How its batches go.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
     }
 
     /// Applies the venue's configuration, which is commands like any other: a batch of its own.
@@ -132,8 +151,11 @@ impl Executor {
                 }
                 requests_max = 1;
             }
+            let (started, first) = (Instant::now(), self.number);
             self.execute_batch(&mut outlet, requests_max);
+            let executed = Instant::now();
             let (records, effects) = self.finish_batch();
+            self.pulse.beat(self.number - first, executed - started, executed.elapsed());
             if !records.is_empty() || !effects.replies.is_empty() {
                 journal.append(records, effects.executions_hash, effects);
             }

@@ -120,6 +120,11 @@ impl Log {
         self.frame.len() >= FRAME_BYTES
     }
 
+    /// How many bytes the frame in the making has; 0 if nothing was pushed.
+    pub(super) fn uncommitted_bytes(&self) -> u64 {
+        if self.count == 0 { 0 } else { self.frame.len() as u64 }
+    }
+
     /// Keeps what was pushed.
     pub(super) fn commit(&mut self) -> Result<(), JournalError> {
         if self.count == 0 {

@@ -32,6 +32,7 @@ mod error;
 mod format;
 
 mod log;
+mod pulse;
 mod segments;
 mod writer;
 
@@ -51,6 +52,7 @@ pub use error::{Damage, JournalError};
 pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings};
 pub use memory::Memory;
+pub use pulse::Pulse;
 pub use reader::{Frame, Reader, Recovered, Torn, find_end};
 pub use retire::{retire, segments};
 pub use snapshots::{Snapshot, Snapshots};

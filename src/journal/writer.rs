@@ -11,11 +11,13 @@ use std::{
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use tokio::sync::oneshot;
 
 use super::log::Log;
+use super::pulse::Pulse;
 use super::{Journal, JournalError, Record, Recovered, Settings};
 use crate::disk::Disk;
 
@@ -33,6 +35,8 @@ pub struct Started<E> {
     pub ended: Ended,
     /// The number that the venue's data is known by.
     pub epoch: u64,
+    /// How its frames go.
+    pub pulse: Arc<Pulse>,
 }
 
 /// A journal in files.
@@ -113,16 +117,18 @@ pub fn start<E: Send + 'static>(
     let log = Log::open(disk, recovered, settings)?;
     let epoch = log.epoch();
     let (batches, waiting) = sync_channel(WAITING_MAX);
+    let pulse = Arc::new(Pulse::default());
+    let writer = Writer { log, waiting, release, unreleased: Vec::new(), pulse: pulse.clone() };
     let health = Health::default();
     let poison = Poison { health: health.clone(), armed: true };
     let (ended, result) = oneshot::channel();
     let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || {
-        let outcome = Writer { log, waiting, release, unreleased: Vec::new() }.run(poison);
+        let outcome = writer.run(poison);
         // Who does not wait for the end need not learn of it.
         drop(ended.send(outcome));
     });
     let thread = thread.map_err(|source| JournalError::Io { doing: "start a thread for", file: folder, source })?;
-    Ok(Started { journal: File { batches }, health, ended: Ended { result, thread }, epoch })
+    Ok(Started { journal: File { batches }, health, ended: Ended { result, thread }, epoch, pulse })
 }
 
 /// Says that the journal has failed when dropped while armed: on an error and on a panic alike.
@@ -145,6 +151,7 @@ struct Writer<E, F> {
     release: F,
     /// Effects of the frame in the making.
     unreleased: Vec<E>,
+    pulse: Arc<Pulse>,
 }
 
 impl<E, F: FnMut(E)> Writer<E, F> {
@@ -164,7 +171,12 @@ impl<E, F: FnMut(E)> Writer<E, F> {
             {
                 self.push(batch);
             }
+            let (started, bytes) = (Instant::now(), self.log.uncommitted_bytes());
             self.log.commit()?;
+            if bytes > 0 {
+                self.pulse.frame_bytes.observe(bytes);
+                self.pulse.commit_ns.observe_time(started.elapsed());
+            }
             self.unreleased.drain(..).for_each(&mut self.release);
             self.log.keep_pace()?;
         }

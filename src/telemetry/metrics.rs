@@ -1,4 +1,4 @@
-//! What is counted, and how it is shown: OpenMetrics text, names and units by Prometheus' conventions.
+//! What is counted, and how it is shown: Prometheus' text, names and units by its conventions (base units, `_total`).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -16,10 +16,15 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::{
+    process::Process,
+    watched::{AllWatched, NS_PER_SECOND, Watched, encode_histogram},
+};
 use crate::queue::{Intake, LaneCounts};
+use crate::tally::Tallied;
 
 /// Upper bounds of the buckets that request times are counted in, in seconds.
-const REQUEST_SECONDS: [f64; 10] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
+const REQUEST_SECONDS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 5.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -38,6 +43,14 @@ struct LimitLabels {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CloseLabels {
+    code: String,
+}
+
+/// Upper bounds of the buckets that lags are counted in, in executions.
+const LAGS: [f64; 7] = [0.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
+
 /// One venue's metrics. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -45,6 +58,10 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     limits: Family<LimitLabels, Counter>,
+    closed: Family<CloseLabels, Counter>,
+    lags: Histogram,
+    /// Open event streams.
+    pub event_streams: Gauge,
     /// Open WebSocket connections.
     pub sockets: Gauge,
 }
@@ -58,21 +75,30 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     /// The metrics of a venue whose queue is `intake`, with numbers that others count.
     pub fn new(intake: Intake, watched: Vec<Watched>) -> Self {
-        let mut registry = Registry::with_prefix("openoutcry");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(Process::starts()));
+        let registry = all.sub_registry_with_prefix("openoutcry");
         let requests = Family::<RequestLabels, Counter>::default();
         let histogram: fn() -> Histogram = || Histogram::new(REQUEST_SECONDS);
         let request_seconds = Family::<RouteLabels, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
         let limits = Family::<LimitLabels, Counter>::default();
-        let sockets = Gauge::default();
+        let (sockets, event_streams) = (Gauge::default(), Gauge::default());
+        let closed = Family::<CloseLabels, Counter>::default();
+        let lags = Histogram::new(LAGS);
         registry.register("http_requests", "Requests answered", requests.clone());
         let help = "Time from a request's head to its answer's";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, request_seconds.clone());
         let help = "Requests, messages and connections that went beyond a limit, by the name of its key";
         registry.register("limits_exceeded", help, limits.clone());
         registry.register("stream_connections", "Open WebSocket connections", sockets.clone());
+        registry.register("stream_event_streams", "Open streams of server-sent events", event_streams.clone());
+        let help = "WebSocket connections that ended, by close code; 4008: too slow; none: the client went";
+        registry.register("stream_closed", help, closed.clone());
+        let help = "Executions that a connection was behind, looked at with each heartbeat";
+        registry.register("stream_lag_executions", help, lags.clone());
         registry.register_collector(Box::new(Queue(intake)));
         registry.register_collector(Box::new(AllWatched(watched)));
-        Self { registry: Arc::new(registry), requests, request_seconds, limits, sockets }
+        Self { registry: Arc::new(all), requests, request_seconds, limits, closed, lags, event_streams, sockets }
     }
 
     /// Counts an answered request. Routes are patterns and methods are those that routes have, so labels are few.
@@ -91,6 +117,17 @@ impl Metrics {
         self.limits.get_or_create(&LimitLabels { limit }).inc();
     }
 
+    /// Counts a WebSocket connection that ended, by its close code.
+    pub fn socket_closed(&self, code: Option<u16>) {
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        self.closed.get_or_create(&CloseLabels { code }).inc();
+    }
+
+    /// Counts how many executions a connection is behind.
+    pub fn lag(&self, executions: u64) {
+        self.lags.observe(executions as f64);
+    }
+
     /// All metrics as text.
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -98,43 +135,35 @@ impl Metrics {
         if encode(&mut text, &self.registry).is_err() {
             tracing::error!("the metrics could not be encoded");
         }
-        text
+        plain(&text)
     }
 }
 
-/// A number that someone else counts, read when asked for.
-pub struct Watched {
-    /// Its name, in Prometheus' way.
-    pub name: &'static str,
-    /// What it counts.
-    pub help: &'static str,
-    /// Whether it only grows.
-    pub kind: MetricType,
-    /// Reads it.
-    pub read: Box<dyn Fn() -> u64 + Send + Sync>,
-}
-
-impl fmt::Debug for Watched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug)]
-struct AllWatched(Vec<Watched>);
-
-impl Collector for AllWatched {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for watched in &self.0 {
-            let value = (watched.read)();
-            let family = encoder.encode_descriptor(watched.name, watched.help, None, watched.kind)?;
-            match watched.kind {
-                MetricType::Counter => ConstCounter::new(value).encode(family)?,
-                _ => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(family)?,
+/// Prometheus' text out of OpenMetrics': counters are described by the names that their samples have, units are part of names
+/// only, and whole numbers have no point.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut help = None;
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        let (hash, keyword, name, rest) = (words.next(), words.next(), words.next(), words.next());
+        match (hash, keyword, name, rest) {
+            (Some("#"), Some("HELP"), Some(name), Some(rest)) => help = Some((name, rest)),
+            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                let suffix = if kind == "counter" { "_total" } else { "" };
+                if let Some((_, help)) = help.take().filter(|(helped, _)| *helped == name) {
+                    plain.push_str(&format!("# HELP {name}{suffix} {help}\n"));
+                }
+                plain.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+            }
+            (Some("#"), Some("UNIT" | "EOF"), ..) => {}
+            _ => {
+                plain.push_str(line.strip_suffix(".0").unwrap_or(line));
+                plain.push('\n');
             }
         }
-        Ok(())
     }
+    plain
 }
 
 /// The queue's lanes, read when asked for.
@@ -171,6 +200,26 @@ impl Collector for Queue {
                 ConstCounter::new(read(lane)).encode(family.encode_family(&[("lane", lane.lane)])?)?;
             }
         }
+        let help = "Time from being queued to being executed";
+        let mut family = encoder.encode_descriptor("queue_wait_seconds", help, None, MetricType::Histogram)?;
+        for lane in lanes.iter().filter(|lane| !lane.waits.buckets.is_empty()) {
+            let waits = waits(lane);
+            encode_histogram(&mut family.encode_family(&[("lane", lane.lane)])?, NS_PER_SECOND, &waits)?;
+        }
         Ok(())
     }
+}
+
+/// A lane's waits by size.
+fn waits(lane: &LaneCounts) -> Tallied {
+    let mut before = 0;
+    let mut buckets: Vec<(u64, u64)> = Vec::with_capacity(lane.waits.buckets.len() + 1);
+    for (bound, at_most) in &lane.waits.buckets {
+        buckets.push((*bound, at_most.saturating_sub(before)));
+        before = *at_most;
+    }
+    // Counted apart from the others, so that it may be a moment behind them.
+    let count = lane.received.max(before);
+    buckets.push((u64::MAX, count - before));
+    Tallied { buckets, count, sum: lane.waits.total_ns, max: lane.waits.max_ns }
 }

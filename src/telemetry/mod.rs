@@ -2,6 +2,8 @@
 
 pub mod logging;
 mod metrics;
+mod process;
+mod watched;
 
-pub use metrics::{Metrics, Watched};
-pub use prometheus_client::metrics::MetricType;
+pub use metrics::Metrics;
+pub use watched::{Labelled, NS_PER_SECOND, Source, Watched};

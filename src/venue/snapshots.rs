@@ -60,6 +60,35 @@ pub(super) struct Keeper {
     pub(super) newest: u64,
     /// The newest file of ids that is part of it.
     pub(super) ids: u64,
+    pub(super) made: Arc<SnapshotsMade>,
+}
+
+/// What was made since the start.
+#[derive(Debug, Default)]
+pub struct SnapshotsMade {
+    /// How many.
+    pub count: AtomicU64,
+    /// How often one could not be made.
+    pub failures: AtomicU64,
+    /// How long they took in all, in nanoseconds.
+    pub total_ns: AtomicU64,
+    /// How long the last one took, in nanoseconds.
+    pub last_ns: AtomicU64,
+    /// The length of the last one.
+    pub last_bytes: AtomicU64,
+    /// When the last one was made, in nanoseconds since 1970; 0: none was.
+    pub last_at_ns: AtomicU64,
+}
+
+impl SnapshotsMade {
+    fn note(&self, took: Duration, bytes: usize) {
+        let took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.total_ns.fetch_add(took_ns, Ordering::Relaxed);
+        self.last_ns.store(took_ns, Ordering::Relaxed);
+        self.last_bytes.store(bytes as u64, Ordering::Relaxed);
+        self.last_at_ns.store(super::system_clock().0.unsigned_abs(), Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 enum Wake {
@@ -150,6 +179,7 @@ impl Thread {
                         continue;
                     }
                     if let Err(error) = made {
+                        self.keeper.made.failures.fetch_add(1, Ordering::Relaxed);
                         tracing::warn!(error = format!("{error:#}"), "a snapshot could not be made");
                         // Not again at once: what was in the way may still be.
                         self.set_due_after(self.shared.released.load(Ordering::Acquire));
@@ -241,6 +271,7 @@ impl Thread {
         admission.saved(entries);
         let bytes = snapshot.payload.len();
         (self.keeper.newest, self.keeper.ids) = (number, newest_ids);
+        self.keeper.made.note(started.elapsed(), bytes);
         let took_ms = started.elapsed().as_millis();
         tracing::info!(number, bytes, ids = entries.len(), took_ms, "kept a snapshot");
         self.retire()

@@ -10,6 +10,7 @@ mod keys;
 mod limits;
 mod load;
 mod metrics;
+mod openapi;
 mod orders;
 mod process;
 mod rates;

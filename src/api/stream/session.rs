@@ -86,6 +86,21 @@ enum End {
     Lost(Lost),
 }
 
+impl End {
+    /// The close code; `None` if the client needs none.
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Gone => None,
+            Self::Shutdown => Some(1001),
+            Self::Closed(code, _) => Some(*code),
+            Self::Denied => Some(4001),
+            Self::Lost(Lost::Gap { .. }) => Some(4010),
+            Self::Lost(Lost::Unreadable) => Some(1011),
+            Self::Lost(Lost::Slow { .. }) => Some(4008),
+        }
+    }
+}
+
 impl From<Lost> for End {
     fn from(lost: Lost) -> Self {
         Self::Lost(lost)
@@ -187,6 +202,7 @@ impl Session {
             Err(end) => end,
         };
         self.state.metrics.sockets.dec();
+        self.state.metrics.socket_closed(end.code());
         if !matches!(end, End::Shutdown) {
             // What waits for its turn is not done any more: nothing comes behind the end.
             self.held = None;
@@ -197,6 +213,15 @@ impl Session {
             self.state.sockets.spawn(cancel_all(self.state.clone(), account, self.speaker.connection));
         }
         self.end(end).await;
+    }
+
+    /// Says that the connection lives, and notes how far it is behind.
+    fn beat(&mut self) {
+        if let Some(lag) = self.subscriptions.lag() {
+            self.state.metrics.lag(lag);
+        }
+        let beat = Status::new("heartbeat", self.last_seq());
+        self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
     }
 
     /// Says why, closes, and lets the client read it.
@@ -298,8 +323,7 @@ impl Session {
                 },
                 changed = public.changed(), if self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {
-                    let beat = Status::new("heartbeat", self.last_seq());
-                    self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
+                    self.beat();
                 }
                 silence = pulse.look() => match silence {
                     // Who is not read cannot be heard.

@@ -297,6 +297,11 @@ impl Subscriptions {
         }
     }
 
+    /// How many of the account's executions the connection has not been sent yet, if it follows them.
+    pub(super) fn lag(&self) -> Option<u64> {
+        self.executions.as_ref().map(|following| (following.log.last_seq() + 1).saturating_sub(following.seq))
+    }
+
     /// Checks that a connection that takes nothing at the moment is not too far behind.
     pub(super) fn check_lag(&self) -> Result<(), Lost> {
         match &self.executions {
