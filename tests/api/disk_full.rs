@@ -28,6 +28,7 @@ struct Told {
 }
 
 impl Told {
+    #[expect(clippy::print_stdout, reason = "the figures are what a long run is for")]
     fn print(&self, last: &str) {
         let Self { acknowledged, refused, unknown, journal_failed } = self;
         let counts = [acknowledged.len(), *journal_failed, refused.len(), unknown.len()];
