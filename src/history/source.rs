@@ -22,6 +22,8 @@ pub trait Source: Debug + Send {
     fn next(&mut self) -> Result<Option<Entry>, ArchiveError>;
     /// Sleeps until there may be more, at most so long.
     fn wait(&mut self, at_most: Duration);
+    /// Whether the log has grown since this was last asked: the venue has better things to do than to be read behind.
+    fn is_growing(&mut self) -> bool;
 }
 
 /// The log on disk.
@@ -31,12 +33,14 @@ pub struct LogSource {
     tail: Option<Tail>,
     /// How often the log had been written to before the last look.
     writes: u64,
+    /// The same when it was last asked whether the log grows.
+    grown: u64,
 }
 
 impl LogSource {
     /// A reader of this log.
     pub fn new(archive: Arc<Archive>) -> Self {
-        Self { archive, tail: None, writes: 0 }
+        Self { archive, tail: None, writes: 0, grown: 0 }
     }
 }
 
@@ -60,5 +64,10 @@ impl Source for LogSource {
 
     fn wait(&mut self, at_most: Duration) {
         self.archive.wait(self.writes, at_most);
+    }
+
+    fn is_growing(&mut self) -> bool {
+        let writes = self.archive.wait(0, Duration::ZERO);
+        std::mem::replace(&mut self.grown, writes) != writes
     }
 }

@@ -45,6 +45,10 @@ struct Reader {
 }
 
 impl Source for Reader {
+    fn is_growing(&mut self) -> bool {
+        false
+    }
+
     fn id(&self) -> u64 {
         self.log
     }

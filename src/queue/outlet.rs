@@ -60,7 +60,10 @@ impl Outlet {
 
     /// The next request by the discipline, its place in the lane given back. It must be executed.
     pub fn take(&mut self) -> Option<Request> {
-        self.stage();
+        // What arrives now is younger than all that waits: only a discipline that lets it overtake has to know at once.
+        if self.staged.is_empty() || self.staged.discipline == Discipline::MarketFirst {
+            self.stage();
+        }
         let request = self.staged.pop()?;
         self.intake.executed(&request);
         Some(request)

@@ -38,21 +38,17 @@ pub struct BlockBuilder {
     first_seq: u64,
     ends: Vec<u32>,
     bytes: Vec<u8>,
-    payload: Vec<u8>,
 }
 
 impl BlockBuilder {
     /// An empty block whose first frame will have `first_seq`.
     pub fn new(first_seq: u64) -> Self {
-        Self { first_seq, ends: Vec::new(), bytes: Vec::new(), payload: Vec::new() }
+        Self { first_seq, ends: Vec::new(), bytes: Vec::new() }
     }
 
     /// Appends a text frame whose payload `write` makes.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.payload.clear();
-        write(&mut self.payload);
-        header(TEXT, self.payload.len(), &mut self.bytes);
-        self.bytes.extend_from_slice(&self.payload);
+        push_text(&mut self.bytes, write);
         self.ends.push(u32::try_from(self.bytes.len()).expect("a batch's frames stay far below 4 GiB"));
     }
 
@@ -84,16 +80,12 @@ impl BlockBuilder {
 #[derive(Debug, Default)]
 pub struct TextFrames {
     bytes: Vec<u8>,
-    payload: Vec<u8>,
 }
 
 impl TextFrames {
     /// Appends a frame whose payload `write` makes.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.payload.clear();
-        write(&mut self.payload);
-        header(TEXT, self.payload.len(), &mut self.bytes);
-        self.bytes.extend_from_slice(&self.payload);
+        push_text(&mut self.bytes, write);
     }
 
     /// All frames since the last time. The next ones are likely to be as long.
@@ -149,6 +141,22 @@ fn measure(frame: &[u8]) -> Option<(usize, usize)> {
         127 => (10, frame.get(2..10)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))),
         short => (2, usize::from(short)),
     })
+}
+
+/// Appends a text frame whose payload `write` appends: most have a header of four bytes, which is filled in afterwards.
+fn push_text(bytes: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = bytes.len();
+    bytes.extend_from_slice(&[TEXT, 126, 0, 0]);
+    write(bytes);
+    let length = bytes.len() - start - 4;
+    if let (Ok(middle @ 126..), Some(place)) = (u16::try_from(length), bytes.get_mut(start + 2..start + 4)) {
+        place.copy_from_slice(&middle.to_be_bytes());
+        return;
+    }
+    let payload = bytes.split_off(start + 4);
+    bytes.truncate(start);
+    header(TEXT, length, bytes);
+    bytes.extend_from_slice(&payload);
 }
 
 fn header(first: u8, length: usize, into: &mut Vec<u8>) {

@@ -253,6 +253,10 @@ struct Gate {
 }
 
 impl Source for Gate {
+    fn is_growing(&mut self) -> bool {
+        false
+    }
+
     fn id(&self) -> u64 {
         self.source.id()
     }

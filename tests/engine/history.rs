@@ -29,6 +29,10 @@ struct Frames {
 }
 
 impl Source for Frames {
+    fn is_growing(&mut self) -> bool {
+        false
+    }
+
     fn id(&self) -> u64 {
         1
     }
