@@ -112,8 +112,10 @@ impl Renaming {
         match self {
             Self::Create(name, file) => drop(names.insert(name.clone(), *file)),
             Self::Rename(from, to) => {
-                let file = names.remove(from).unwrap();
-                names.insert(to.clone(), file);
+                // What a failed sync of the folder did not keep cannot be found later.
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
+                }
             }
             Self::Remove(name) => drop(names.remove(name)),
         }
