@@ -203,13 +203,18 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// A file beyond the size that a process may write. Nobody waits for it, but with it the write fails and says so; without, the
+    /// process would end without a word.
+    _too_large: Signal,
 }
 
 impl Signals {
     fn new() -> anyhow::Result<Self> {
         let interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
         let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        Ok(Self { interrupt, terminate })
+        let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _too_large = signal(too_large).context("cannot listen for SIGXFSZ")?;
+        Ok(Self { interrupt, terminate, _too_large })
     }
 
     async fn next(&mut self) {

@@ -7,10 +7,13 @@
 //! ```
 
 mod executions;
+mod folders;
 mod genesis;
 pub mod history;
 mod recovery;
 mod snapshots;
+#[cfg(test)]
+mod tests;
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -27,7 +30,7 @@ use crate::domain::Nanos;
 use crate::engine::{Limits, RULES};
 use crate::executor::{self, Effects, Executor, Release, Replica};
 use crate::history::{Ended as HistoryEnded, History};
-use crate::journal::{self, Durability, Ended, Journal, Memory, SEGMENT_BYTES, Started};
+use crate::journal::{self, Durability, Ended, Journal, Memory, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
 use crate::read::{self, ReadModel};
 use crate::stream::{Hub, archive};
@@ -36,6 +39,7 @@ use recovery::{Empty, Kept, Shown, recover};
 pub use snapshots::SnapshotsMade;
 use snapshots::{Keeper, Pace};
 
+pub use folders::Folders;
 pub use genesis::static_quotes;
 
 /// A handle on a venue. Cheap to clone.
@@ -78,6 +82,8 @@ pub struct Settings {
     pub read: read::Settings,
     /// What stands between the log and history.
     pub history_source: Option<WrapSource>,
+    /// Where things are kept, if not in the data directory.
+    pub folders: Option<Folders>,
 }
 
 /// The part of a venue that runs: one task drives it.
@@ -137,6 +143,7 @@ impl Venue {
         let durability = durability(config.journal.mode);
         let waiting = durability.filter(|_| config.history.enabled).map(|_| Waiting::new(&config.server.data_dir));
         let read = ReadModel::new(settings.read, waiting.as_ref().map(Waiting::keeper));
+        let folders = settings.folders.clone().unwrap_or_else(|| Folders::of(&config.server.data_dir));
         let (mut executor, mut shown, kept) = match durability {
             None => {
                 let shown = Shown { read, hub, admission: Admission::default() };
@@ -144,7 +151,7 @@ impl Venue {
             }
             Some(durability) => {
                 let empty = Empty { hub, read, reached: waiting.as_ref().map(Waiting::reached) };
-                let (executor, shown, kept) = recover(&config.server.data_dir, random, empty, make)?;
+                let (executor, shown, kept) = recover(&config.server.data_dir, &folders, random, empty, make)?;
                 (executor, shown, Some((kept, durability)))
             }
         };
@@ -156,7 +163,7 @@ impl Venue {
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
         let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone() };
-        let (mut journal, threads) = start_journal(kept, release, random, &config.journal)?;
+        let (mut journal, threads) = start_journal(kept, release, (random, folders.segment_bytes), &config.journal)?;
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);
         }
@@ -190,7 +197,7 @@ struct Threads {
 fn start_journal(
     kept: Option<(Kept, Durability)>,
     release: Release,
-    random: u64,
+    (random, segment_bytes): (u64, u64),
     config: &JournalConfig,
 ) -> anyhow::Result<(Box<dyn Journal<Effects>>, Threads)> {
     let Some((Kept { lock, executions, disk, recovered, snapshots, snapshot, ids }, durability)) = kept else {
@@ -226,7 +233,7 @@ fn start_journal(
     let snapshots_made = Some(keeper.made.clone());
     let (pace, snapshots_ended) = snapshots::start(keeper, recovered.last_number)?;
     let released = pace.clone();
-    let settings = journal::Settings { durability, segment_bytes: SEGMENT_BYTES, rules: RULES, new_epoch: epoch };
+    let settings = journal::Settings { durability, segment_bytes, rules: RULES, new_epoch: epoch };
     let started = journal::start(disk, recovered, &settings, move |effects: Effects| {
         // The directory is held, and executions are written, for as long as anything may still be released.
         let _held = (&lock, &closing);

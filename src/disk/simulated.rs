@@ -2,7 +2,15 @@
 //!
 //! What a failed sync did not write is never written: the system takes it for clean, and shows it until the machine ends.
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{Disk, DiskFile};
 
@@ -37,11 +45,15 @@ pub(crate) enum Fault {
     ShortWrite,
     /// A write finds no room.
     Full,
+    /// The process ends in the middle of a write or before a sync: nothing reaches this disk or those beside it any more.
+    End,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct SimulatedDisk {
     state: Arc<Mutex<State>>,
+    /// Set when the process that writes has ended; that of the disks beside it too.
+    ended: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -100,8 +112,10 @@ impl Renaming {
         match self {
             Self::Create(name, file) => drop(names.insert(name.clone(), *file)),
             Self::Rename(from, to) => {
-                let file = names.remove(from).unwrap();
-                names.insert(to.clone(), file);
+                // What a failed sync of the folder did not keep cannot be found later.
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
+                }
             }
             Self::Remove(name) => drop(names.remove(name)),
         }
@@ -142,7 +156,31 @@ impl SimulatedDisk {
             read: 0,
             fault: None,
         };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self { state: Arc::new(Mutex::new(state)), ended: Arc::default() }
+    }
+
+    /// Another disk of the same process.
+    pub(crate) fn beside(&self, seed: u64) -> Self {
+        Self { ended: self.ended.clone(), ..Self::new(seed) }
+    }
+
+    /// Ends the process: nothing changes on its disks any more.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the process has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Lets another process use the disks.
+    pub(crate) fn restart(&self) {
+        self.ended.store(false, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.has_ended() { Err(io::Error::other("the process has ended")) } else { Ok(()) }
     }
 
     /// A disk with the same content, everything synced.
@@ -203,6 +241,12 @@ impl SimulatedDisk {
         self.list().unwrap().into_iter().filter(|name| name.ends_with(".log")).collect()
     }
 
+    fn ends_by(&self, fault: Fault) {
+        if fault == Fault::End {
+            self.end();
+        }
+    }
+
     fn rename_by(&self, renaming: Renaming) {
         let mut state = self.state.lock().unwrap();
         renaming.apply(&mut state.names);
@@ -234,6 +278,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.check()?;
         let file = {
             let mut state = self.state.lock().unwrap();
             state.files.push(File::default());
@@ -253,16 +298,19 @@ impl Disk for SimulatedDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.check()?;
         self.rename_by(Renaming::Rename(from.to_owned(), to.to_owned()));
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.check()?;
         self.rename_by(Renaming::Remove(name.to_owned()));
         Ok(())
     }
 
     fn sync_dir(&self) -> io::Result<()> {
+        self.check()?;
         let mut state = self.state.lock().unwrap();
         let State { random, names, durable_names, renamings, .. } = &mut *state;
         let kept = random.below(renamings.len() as u64 + 1) as usize;
@@ -271,7 +319,8 @@ impl Disk for SimulatedDisk {
         }
         renamings.drain(..).take(kept).for_each(|renaming| renaming.apply(durable_names));
         let shown = names.clone();
-        if state.strikes(&[Fault::Sync]).is_some() {
+        if let Some(fault) = state.strikes(&[Fault::Sync, Fault::End]) {
+            self.ends_by(fault);
             return Err(io::Error::other("the folder's sync failed"));
         }
         state.durable_names = shown;
@@ -305,7 +354,9 @@ impl DiskFile for Handle {
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.state.lock().unwrap();
-        let fault = state.strikes(&[Fault::ShortWrite, Fault::Full]);
+        self.disk.check()?;
+        let fault = state.strikes(&[Fault::ShortWrite, Fault::Full, Fault::End]);
+        fault.into_iter().for_each(|fault| self.disk.ends_by(fault));
         let written = match fault {
             Some(_) => state.random.below(bytes.len() as u64) as usize,
             None => bytes.len(),
@@ -321,6 +372,7 @@ impl DiskFile for Handle {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.disk.check()?;
         let mut state = self.disk.state.lock().unwrap();
         let file = &mut state.files[self.file];
         let change = Change::Truncate(length as usize);
@@ -331,10 +383,15 @@ impl DiskFile for Handle {
 
     fn sync_data(&mut self) -> io::Result<()> {
         let mut state = self.disk.state.lock().unwrap();
-        let failed = state.strikes(&[Fault::Sync]).is_some();
+        self.disk.check()?;
+        let fault = state.strikes(&[Fault::Sync, Fault::End]);
         let State { random, files, .. } = &mut *state;
         let file = &mut files[self.file];
-        if failed {
+        if fault == Some(Fault::End) {
+            self.disk.end();
+            return Err(io::Error::other("the process has ended"));
+        }
+        if fault.is_some() {
             file.crash(random);
             return Err(io::Error::other("the sync failed"));
         }

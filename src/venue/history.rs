@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::{Settings, epoch_text, executions, recovery::JOURNAL};
-use crate::disk::{Disk, Folder};
+use super::folders::{Folders, JOURNAL};
+use super::{Settings, epoch_text, executions};
 use crate::domain::{AccountId, Seq};
 use crate::history::{self, Ended, History, LogSource, Parts, Reached, Source, Summary};
 use crate::journal::Lock;
@@ -75,8 +75,7 @@ impl Waiting {
 pub fn rebuild(data_dir: &Path) -> anyhow::Result<Summary> {
     ensure!(data_dir.join(JOURNAL).is_dir(), "{} has no journal", data_dir.display());
     let _lock = Lock::take(data_dir)?;
-    let journal: Arc<dyn Disk> = Arc::new(Folder::new(data_dir.join(JOURNAL)));
-    let (archive, _) = executions::read(data_dir, &journal, None)?;
+    let (archive, _) = executions::read(&Folders::of(data_dir), None)?;
     let epoch = epoch_text(archive.epoch());
     Ok(history::rebuild(&data_dir.join(history::FILE), &epoch, &mut LogSource::new(archive))?)
 }

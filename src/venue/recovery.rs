@@ -16,7 +16,8 @@ use std::{
 use anyhow::{Context, ensure};
 
 use super::executions::{self, Executions};
-use crate::disk::{Disk, Folder};
+use super::folders::Folders;
+use crate::disk::Disk;
 use crate::domain::{AccountName, InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
 use crate::executor::{Executor, Replica, shown};
@@ -26,10 +27,6 @@ use crate::queue::{Admission, Entry, Secret};
 use crate::read::{Balance, Changes, ReadModel};
 use crate::stream::Hub;
 
-/// The folder of the journal, in the data directory.
-pub(super) const JOURNAL: &str = "journal";
-/// The folder of snapshots.
-pub(super) const SNAPSHOTS: &str = "snapshots";
 /// How often a long recovery says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
@@ -245,7 +242,7 @@ pub(super) struct Empty {
     pub(super) reached: Option<Reached>,
 }
 
-/// Takes a data directory and applies what its journal has; `new_epoch` is what an empty journal will be known by. `make` an executor
+/// Takes a data directory, whose folders are given, and applies what its journal has; `new_epoch` is what an empty journal will be known by. `make` an executor
 /// that goes on where a replica ends, and what is to show what it does.
 ///
 /// # Errors
@@ -253,14 +250,15 @@ pub(super) struct Empty {
 /// If another process has the directory, the journal is damaged, or it was written by other rules.
 pub(super) fn recover(
     data_dir: &Path,
+    folders: &Folders,
     new_epoch: u64,
     empty: Empty,
     make: impl FnOnce(Replica, Admission) -> Executor,
 ) -> anyhow::Result<(Executor, Shown, Kept)> {
     let lock = Arc::new(Lock::take(data_dir)?);
-    let disk: Arc<dyn Disk> = Arc::new(Folder::new(data_dir.join(JOURNAL)));
-    let snapshots = Snapshots::new(Arc::new(Folder::new(data_dir.join(SNAPSHOTS))));
-    let executions = executions::open(data_dir, &lock, &disk, new_epoch)?;
+    let disk = folders.journal.clone();
+    let snapshots = Snapshots::new(folders.snapshots.clone());
+    let executions = executions::open(folders, &lock, new_epoch)?;
     let held = executions.archive.held_number();
     let Empty { hub, read, reached } = empty;
     let has_all = |reached: &Reached| {

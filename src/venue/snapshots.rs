@@ -238,17 +238,21 @@ impl Thread {
         self.write(&replica, &entries, started)
     }
 
-    /// Waits until the log of executions is durable up to what the snapshot has, or long enough: a start uses no snapshot beyond it.
-    fn await_executions(&self, number: u64) {
+    /// Waits until the log of executions is durable up to what the snapshot will have. A start uses no snapshot beyond it, so that
+    /// one made without it would only push out those that can be used.
+    fn await_executions(&self, number: u64) -> anyhow::Result<()> {
         let (executions, started, mut seen) = (&self.keeper.executions, Instant::now(), 0);
         executions.sync();
-        while executions.synced_number() < number && started.elapsed() < EXECUTIONS_WAIT {
+        while executions.synced_number() < number && !executions.has_ended() && started.elapsed() < EXECUTIONS_WAIT {
             seen = executions.wait(seen, EXECUTIONS_POLL);
         }
+        let synced = executions.synced_number();
+        ensure!(synced >= number, "the log of executions is durable up to record {synced} only, not {number}");
+        Ok(())
     }
 
     fn write(&mut self, replica: &Replica, entries: &[Entry], started: Instant) -> anyhow::Result<()> {
-        self.await_executions(replica.number());
+        self.await_executions(replica.number())?;
         let Keeper { snapshots, admission, epoch, ids, .. } = &self.keeper;
         let number = replica.number();
         let mut snapshot = Snapshot {

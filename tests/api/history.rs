@@ -23,7 +23,7 @@ use crate::venue::{Answer, PATIENCE, Venue, client, limit, market, with};
 
 /// Settings under which memory keeps so many closed orders, and more while history is behind, up to `closed_max`.
 fn kept(closed_kept: usize, closed_max: usize) -> Settings {
-    Settings { read: read::Settings { closed_kept, closed_max }, history_source: None }
+    Settings { read: read::Settings { closed_kept, closed_max }, ..Settings::default() }
 }
 
 /// A venue whose data is in `data_dir`, with a book that only clients and manual quotes fill besides the usual ones.

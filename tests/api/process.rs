@@ -89,6 +89,22 @@ impl Server {
         assert!(Command::new("kill").args(["-s", name, &id]).status().await.unwrap().success());
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Waits for its end: the exit code, and what it said since it listened.
+    pub(crate) async fn last_words(mut self) -> (Option<i32>, Vec<String>) {
+        let ending = async {
+            let mut said = Vec::new();
+            while let Some(line) = self.log.next_line().await.unwrap() {
+                said.push(line);
+            }
+            (self.child.wait().await.unwrap().code(), said)
+        };
+        timeout(PATIENCE, ending).await.unwrap()
+    }
+
     /// Waits for its end: the exit code.
     pub(crate) async fn ended(mut self) -> Option<i32> {
         let ending = async {

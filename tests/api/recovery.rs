@@ -1,11 +1,11 @@
 //! The binary with a journal: killed under load, started again, and asked what it still knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::process::Server;
+use crate::process::{Server, openoutcry, run};
 use crate::socket::Socket;
 use crate::venue::{Answer, PATIENCE, client, limit, market, with};
 
@@ -22,9 +22,10 @@ struct Sent {
 }
 
 async fn server(data_dir: &str) -> Server {
-    // Most of what is resumed is read from disk.
-    let ring = ("OPENOUTCRY_STREAM__RING", "50");
-    Server::spawn(&[("OPENOUTCRY_JOURNAL__MODE", "fsync"), ("OPENOUTCRY_DATA_DIR", data_dir), ring]).await
+    // Most of what is resumed is read from disk, and most starts begin with a snapshot.
+    let small = [("OPENOUTCRY_STREAM__RING", "50"), ("OPENOUTCRY_JOURNAL__SNAPSHOT_EVERY", "40")];
+    let [ring, snapshots] = small;
+    Server::spawn(&[("OPENOUTCRY_JOURNAL__MODE", "fsync"), ("OPENOUTCRY_DATA_DIR", data_dir), ring, snapshots]).await
 }
 
 /// Sends what was never answered again, then new orders, until the venue is gone.
@@ -48,9 +49,10 @@ async fn send_until_killed(addr: std::net::SocketAddr, name: String, retries: Ve
     unreachable!("names never end")
 }
 
-/// One life of the venue: a subscriber goes on from `next_seq`, clients send, the process is killed. The next `seq`.
-async fn round(data_dir: &str, number: usize, next_seq: u64, sent: &mut Sent) -> u64 {
+/// One life of the venue: a subscriber goes on after what it has `seen`, clients send, the process is killed.
+async fn round(data_dir: &str, number: usize, seen: &mut Vec<String>, sent: &mut Sent) {
     let server = server(data_dir).await;
+    let next_seq = seen.len() as u64 + 1;
     let mut stream = Socket::connect(server.addr, &format!("?from_seq={next_seq}")).await;
     assert!(stream.next().await["last_seq"].as_u64().unwrap() + 1 >= next_seq, "executions that were seen are gone");
     let mut retries = std::mem::take(&mut sent.unanswered);
@@ -61,11 +63,8 @@ async fn round(data_dir: &str, number: usize, next_seq: u64, sent: &mut Sent) ->
         })
         .collect();
     sent.unanswered = retries;
-    let mut seq = next_seq;
-    while seq < next_seq + EXECUTIONS_A_ROUND {
-        let execution = stream.news().await;
-        assert_eq!(execution["seq"], seq, "{execution}");
-        seq += 1;
+    for seq in next_seq..next_seq + EXECUTIONS_A_ROUND {
+        seen.push(execution(&mut stream, seq).await);
     }
     server.signal("KILL").await;
     assert_eq!(server.ended().await, None, "a killed process has no exit code");
@@ -74,7 +73,29 @@ async fn round(data_dir: &str, number: usize, next_seq: u64, sent: &mut Sent) ->
         sent.acknowledged.extend(of_client.acknowledged);
         sent.unanswered.extend(of_client.unanswered);
     }
-    seq
+}
+
+/// The next execution on a stream, which must be this one, as it was sent.
+async fn execution(stream: &mut Socket, seq: u64) -> String {
+    loop {
+        let text = stream.text().await;
+        let frame: Value = serde_json::from_str(&text).unwrap();
+        if frame["type"] != "heartbeat" {
+            assert_eq!(frame["seq"], seq, "{frame}");
+            return text;
+        }
+    }
+}
+
+/// Executes a stopped venue's journal once more: how many snapshots were met, and the hash of the state.
+async fn replayed(data_dir: &str) -> (usize, String) {
+    let (code, printed, said) = run(&mut openoutcry(&["replay", data_dir])).await;
+    assert_eq!(code, Some(0), "{said}");
+    let word = |name: &str| {
+        let line = printed.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim_start().split(',').next().unwrap().to_owned()
+    };
+    (word("snapshots").parse().unwrap(), word("state hash"))
 }
 
 /// `OPENOUTCRY_KILL_ROUNDS=200` makes it a long one.
@@ -83,43 +104,56 @@ async fn killed_under_load_it_loses_and_doubles_nothing_that_it_acknowledged() {
     let rounds = std::env::var("OPENOUTCRY_KILL_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();
-    let (mut next_seq, mut sent) = (1, Sent::default());
+    let (mut seen, mut sent) = (Vec::new(), Sent::default());
     for number in 0..rounds {
-        next_seq = round(data_dir, number, next_seq, &mut sent).await;
+        round(data_dir, number, &mut seen, &mut sent).await;
     }
 
-    let server = server(data_dir).await;
+    let mut server = server(data_dir).await;
+    let recovered = server.said("recovered").await["state_hash"].as_str().unwrap().to_owned();
     let get = |path: String| {
         let request = client().get(format!("http://{}{path}", server.addr));
         async move { request.send().await.unwrap().json::<Value>().await.unwrap() }
     };
+    let mut lost = Vec::new();
     for (id, order_id) in &sent.acknowledged {
         let order = get(format!("/orders/by-client-id/{id}")).await;
-        assert_eq!((&order["order_id"], &order["status"]), (&json!(order_id), &json!("filled")), "{id}: {order}");
+        if (&order["order_id"], &order["status"]) != (&json!(order_id), &json!("filled")) {
+            lost.push(order);
+        }
     }
+    assert!(lost.is_empty(), "lost: {lost:?}");
     let mut stream = Socket::connect(server.addr, "?from_seq=1").await;
     let last_seq = stream.next().await["last_seq"].as_u64().unwrap();
-    let mut filled: BTreeMap<u64, String> = BTreeMap::new();
+    let (mut filled, mut ids) = (BTreeMap::new(), BTreeSet::new());
     for seq in 1..=last_seq {
-        let execution = stream.news().await;
-        assert_eq!(execution["seq"], seq, "{execution}");
+        let text = execution(&mut stream, seq).await;
+        assert!(seen.get(seq as usize - 1).is_none_or(|seen| *seen == text), "it was sent before as another: {text}");
+        let execution: Value = serde_json::from_str(&text).unwrap();
         if execution["type"] == "filled" {
+            let order_id = execution["order_id"].as_u64().unwrap();
+            assert_eq!(filled.insert(order_id, seq), None, "an order was filled again: {execution}");
             let id = execution["client_order_id"].as_str().unwrap().to_owned();
-            assert_eq!(filled.insert(execution["order_id"].as_u64().unwrap(), id), None, "{execution}");
+            assert!(ids.insert(id), "a client's id has two orders: {execution}");
         }
     }
     assert_eq!(last_seq, 2 * filled.len() as u64, "an `accepted` and a `filled` an order");
-    let ids: std::collections::BTreeSet<&String> = filled.values().collect();
-    assert_eq!(ids.len(), filled.len(), "a client's id has one order");
     let account = get("/account".to_owned()).await;
     let bitcoin = account["balances"].as_array().unwrap().iter().find(|balance| balance["asset"] == "BTC").unwrap();
     let cents = 100_000_000 + filled.len();
     let expected = format!("{}.{:02}", cents / 100, cents % 100);
     assert_eq!(bitcoin["free"], expected.trim_end_matches('0').trim_end_matches('.'));
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+    let (snapshots, hash) = replayed(data_dir).await;
+    assert!(snapshots > 0, "the last one is of the stop");
+    assert_eq!(hash, recovered, "the state is not that of a run which was never interrupted");
     println!(
-        "{rounds} kills, {} orders acknowledged, {} filled, none lost, none doubled",
+        "{rounds} kills, {} orders acknowledged, 0 lost, 0 doubled, {} filled; one subscriber saw {} executions, each once, the \
+         last seq is {last_seq}; balances right; state hash {hash}, as replayed from the first record, {snapshots} snapshots the same",
         sent.acknowledged.len(),
-        filled.len()
+        filled.len(),
+        seen.len(),
     );
 }
 

@@ -197,6 +197,11 @@ impl Archive {
         self.queue.sync();
     }
 
+    /// Whether nothing is written any more: the thread has ended, well or not.
+    pub fn has_ended(&self) -> bool {
+        self.queue.has_failed()
+    }
+
     /// Appends what the journal's records up to `number` brought. What the log has already is left out. Blocks while too
     /// much waits to be written; once writing has failed, does nothing.
     pub fn append(&self, number: u64, blocks: &[(AccountId, Block)]) {

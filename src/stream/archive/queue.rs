@@ -133,6 +133,11 @@ impl Queue {
         self.room.notify_all();
     }
 
+    /// Whether that was said.
+    pub(super) fn has_failed(&self) -> bool {
+        self.lock().failed
+    }
+
     /// The hole that was appended, if one was.
     pub(super) fn hole(&self) -> Option<Hole> {
         self.lock().hole

@@ -1,0 +1,143 @@
+//! What is there after an end, compared with what was told, and with a run that never ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::super::recovery::{Empty, read_snapshot};
+use super::told::{Fact, read_from};
+use super::*;
+use crate::domain::Money;
+use crate::engine::Engine;
+use crate::journal::{Reader, Snapshots};
+use crate::queue::{Known, Secret, Use};
+use crate::stream::Executions;
+
+/// An engine that executes what the venue's does, and never ends: all that the journal keeps, in order.
+pub(super) struct Shadow {
+    replica: Replica,
+    /// How often a start began with a snapshot.
+    pub(super) snapshots: usize,
+}
+
+impl Default for Shadow {
+    fn default() -> Self {
+        Self { replica: Replica::new(Limits::default()), snapshots: 0 }
+    }
+}
+
+impl Shadow {
+    pub(super) fn number(&self) -> u64 {
+        self.replica.number()
+    }
+
+    /// Executes what the journal has more.
+    fn catch_up(&mut self, folders: &Folders) {
+        let oldest = Reader::open_oldest(folders.journal.clone()).unwrap().oldest();
+        if oldest > self.number() + 1 {
+            // What is between was retired. What is in the snapshot was compared when it was made.
+            let snapshots = Snapshots::new(folders.snapshots.clone());
+            let numbers = snapshots.list().unwrap();
+            let found = numbers.into_iter().find_map(|number| read_snapshot(&snapshots, number).ok());
+            self.replica = found.expect("there is a snapshot").replica;
+        }
+        let mut reader = Reader::open(folders.journal.clone(), self.number() + 1).unwrap();
+        let (mut records, mut entries) = (Vec::new(), Vec::new());
+        while let Some(frame) = reader.next(&mut records).unwrap() {
+            let hash = self.replica.replay(&records, Secret::from_bytes([0; 16]), &mut entries);
+            assert_eq!(frame.executions_hash.unwrap_or(hash), hash, "up to record {}", self.number());
+        }
+    }
+}
+
+/// Recovers what the last life left, and lets go of it again.
+pub(super) async fn look(run: &mut Run) {
+    let before = run.shadow.number();
+    run.shadow.catch_up(&run.folders);
+    assert!(run.shadow.number() >= before, "records are gone that were there at the start before");
+    let empty = Empty { hub: Hub::new(16), read: ReadModel::new(read::Settings::default(), None), reached: None };
+    let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), Duration::ZERO);
+    let (executor, shown, kept) = recover(run.data_dir.path(), &run.folders, 7, empty, make).unwrap();
+    run.shadow.snapshots += usize::from(kept.snapshot > 0);
+    let engine = executor.engine();
+    assert_eq!(engine.state_hash(), run.shadow.replica.engine().state_hash(), "after record {}", run.shadow.number());
+
+    for ((account, id), order_id) in run.told.ids() {
+        let known = shown.admission.find(*account, Use::Order, *id);
+        assert!(matches!(known, Some(Known::Done(became)) if became.order_id == *order_id), "{id} is not known: {known:?}");
+    }
+    let mut facts = BTreeMap::new();
+    for account in engine.accounts() {
+        let all = read_all(shown.hub.executions(account.id).unwrap()).await;
+        assert_eq!(all.len() as u64, account.last_seq.0, "of {}", account.name);
+        let seen = run.told.seen.get(&account.id).map_or(&[][..], Vec::as_slice);
+        assert!(all.starts_with(seen), "what a reader of {} saw is not what is there", account.name);
+        check_account(&all, account.id, engine, &mut facts);
+    }
+    for (fact, count) in &run.told.facts {
+        let found = facts.get(fact).copied().unwrap_or(0);
+        assert!(found >= *count, "{fact:?} was told {count} times and is there {found} times");
+    }
+    let mut seen = run.told.seen.iter().filter(|(_, seen)| !seen.is_empty());
+    assert!(seen.all(|(account, _)| engine.account(*account).is_some()), "an account is gone");
+    drop(kept.executions.closing);
+    timeout(PATIENCE, kept.executions.ended.wait()).await.unwrap().unwrap();
+}
+
+async fn read_all(executions: &Executions) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while (all.len() as u64) < executions.last_seq() {
+        all.extend(read_from(executions, all.len() as u64 + 1, 20_000).await);
+    }
+    all
+}
+
+/// 10^-18ths of an amount.
+fn units(text: &Value) -> i128 {
+    let text = text.as_str().unwrap();
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    format!("{whole}{fraction:0<18}").parse().unwrap()
+}
+
+/// An account's executions follow each other, name no order and no client's id twice, and add up to its balances.
+fn check_account(all: &[Vec<u8>], account: AccountId, engine: &Engine, facts: &mut BTreeMap<told::FactOf, usize>) {
+    let mut totals: BTreeMap<String, i128> =
+        FIRST_BALANCES.iter().map(|(asset, amount)| ((*asset).to_owned(), amount * 10i128.pow(18))).collect();
+    let (mut orders, mut ids) = (BTreeSet::new(), BTreeSet::new());
+    for (seq, payload) in (1u64..).zip(all) {
+        let execution: Value = serde_json::from_slice(payload).unwrap();
+        assert_eq!(execution["seq"], seq, "{execution}");
+        let order_id = crate::domain::OrderId(execution["order_id"].as_u64().unwrap());
+        let fact = match execution["type"].as_str().unwrap() {
+            "accepted" | "rejected" => Some(Fact::Placed),
+            "canceled" => Some(Fact::Canceled),
+            "replaced" => Some(Fact::Replaced),
+            _ => None,
+        };
+        if fact == Some(Fact::Placed) {
+            assert!(orders.insert(order_id), "an order was placed again: {execution}");
+            let id = execution["client_order_id"].as_str();
+            assert!(id.is_none_or(|id| ids.insert(id.to_owned())), "a client's id has two orders: {execution}");
+        }
+        if let Some(fact) = fact {
+            *facts.entry((account, order_id, fact)).or_default() += 1;
+        }
+        if execution["last_qty"].is_string() {
+            let (base, quote) = execution["symbol"].as_str().unwrap().split_once('/').unwrap();
+            let sign = if execution["side"] == "buy" { 1 } else { -1 };
+            let quantity = units(&execution["last_qty"]);
+            *totals.entry(base.to_owned()).or_default() += sign * quantity;
+            let worth = quantity / 10i128.pow(9) * (units(&execution["last_price"]) / 10i128.pow(9));
+            *totals.entry(quote.to_owned()).or_default() -= sign * worth;
+            let asset = execution["fee_asset"].as_str().unwrap().to_owned();
+            *totals.entry(asset).or_default() -= units(&execution["fee"]);
+        }
+    }
+    for balance in engine.balances(account) {
+        let total = totals.remove(balance.asset.as_str()).unwrap_or(0);
+        let found = Money::from_units(balance.free.units() + balance.held.units());
+        assert_eq!(found, Money::from_units(total), "{} of {account:?}", balance.asset);
+    }
+    assert!(totals.values().all(|total| *total == 0), "{totals:?} are nowhere");
+}

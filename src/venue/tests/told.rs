@@ -1,0 +1,104 @@
+//! What the venue told anyone, by an answer or on a stream: what it must stand by for ever.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::traffic::fact;
+use super::*;
+use crate::domain::{ClientOrderId, OrderId};
+use crate::queue::{Action, Answer};
+use crate::stream::{Executions, Read, frames};
+
+/// What was said of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fact {
+    Placed,
+    Canceled,
+    Replaced,
+}
+
+/// A fact about an order.
+pub(super) type FactOf = (AccountId, OrderId, Fact);
+
+/// All that was told.
+#[derive(Default)]
+pub(super) struct Told {
+    /// How often each was said.
+    pub(super) facts: BTreeMap<FactOf, usize>,
+    orders: Vec<(AccountId, OrderId)>,
+    by_id: BTreeMap<(AccountId, ClientOrderId), OrderId>,
+    /// What one reader an account saw, across all lives: each payload once, by `seq`.
+    pub(super) seen: BTreeMap<AccountId, Vec<Vec<u8>>>,
+    repeats: usize,
+}
+
+impl Told {
+    pub(super) fn answered(&mut self, action: &Action, answer: &Answer) {
+        let Some(fact) = fact(action, answer) else { return };
+        *self.facts.entry(fact).or_default() += 1;
+        let (account, order_id, kind) = fact;
+        if kind != Fact::Placed {
+            return;
+        }
+        self.orders.push((account, order_id));
+        if let Action::Place(place) = action
+            && let Some(id) = place.client_order_id
+        {
+            assert_eq!(self.by_id.insert((account, id), order_id), None, "{id} was executed again");
+        }
+    }
+
+    /// A retry was told of the order of its first try.
+    pub(super) fn repeated(&mut self, account: AccountId, id: ClientOrderId, order_id: OrderId) {
+        self.repeats += 1;
+        let known = *self.by_id.entry((account, id)).or_insert(order_id);
+        assert_eq!(known, order_id, "{id} has another order");
+    }
+
+    pub(super) fn order_of(&self, account: AccountId, id: ClientOrderId) -> Option<OrderId> {
+        self.by_id.get(&(account, id)).copied()
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = (&(AccountId, ClientOrderId), &OrderId)> {
+        self.by_id.iter()
+    }
+
+    /// Orders whose ids are known, oldest first.
+    pub(super) fn orders(&self) -> &[(AccountId, OrderId)] {
+        &self.orders
+    }
+
+    /// Lets each account's reader go on from where it was, as far as it likes.
+    pub(super) async fn read(&mut self, venue: &Venue, random: &mut Random) {
+        for account in (0..).map(AccountId).take(venue.read.accounts().len()) {
+            if random.coin() {
+                let seen = self.seen.entry(account).or_default();
+                let from = seen.len() as u64 + 1;
+                let executions = venue.hub.executions(account).unwrap();
+                let more = read_from(executions, from, random.below(4_000) as usize).await;
+                seen.extend(more);
+            }
+        }
+    }
+
+    pub(super) fn summary(&self, shadow: &Shadow) -> String {
+        let seen: usize = self.seen.values().map(Vec::len).sum();
+        let (orders, repeats) = (self.orders.len(), self.repeats);
+        let (records, snapshots) = (shadow.number(), shadow.snapshots);
+        format!(
+            "{records} records, {orders} orders told, {repeats} retries, {seen} executions seen, {snapshots} starts from snapshots"
+        )
+    }
+}
+
+/// The payloads of executions from `seq` on, about as many bytes.
+pub(super) async fn read_from(executions: &Executions, seq: u64, bytes_max: usize) -> Vec<Vec<u8>> {
+    let mut runs = VecDeque::new();
+    match executions.read(seq, bytes_max, &mut runs).await.unwrap() {
+        Read::Frames { next_seq } => {
+            let found: Vec<Vec<u8>> = runs.iter().flat_map(frames).map(<[u8]>::to_vec).collect();
+            assert_eq!(found.len() as u64, next_seq - seq);
+            found
+        }
+        Read::Gone { oldest_seq } => panic!("{seq} is gone, the oldest is {oldest_seq}"),
+    }
+}

@@ -1,0 +1,190 @@
+//! What clients ask: new orders of every kind, retries, cancels, replaces, quotes, several at a time.
+
+use tokio::{sync::oneshot, time::timeout};
+
+use super::told::{Fact, Told};
+use super::*;
+use crate::domain::{
+    CancelAll, ClientOrderId, Decimal, ExchangeName, InstrumentId, OrderId, OrderType, Place, Quote, SelfTradePrevention,
+    Side, Status, TimeInForce,
+};
+use crate::queue::{Action, Answer, Fingerprint, Known, Target, Use, Verdict};
+
+/// The clients, all of them.
+#[derive(Default)]
+pub(super) struct Traffic {
+    ids: u64,
+    /// Orders with an id, to be sent again.
+    sent: Vec<Place>,
+    /// Those of which nothing was heard.
+    unheard: Vec<Place>,
+}
+
+/// What was asked, and where the answer comes.
+struct Asked {
+    action: Action,
+    answer: oneshot::Receiver<Answer>,
+}
+
+fn decimal(hundredths: u64) -> Decimal {
+    Decimal::new(i64::try_from(hundredths).unwrap(), 2).unwrap()
+}
+
+fn pick<T: Copy>(random: &mut Random, from: &[T]) -> T {
+    from[random.below(from.len() as u64) as usize]
+}
+
+impl Traffic {
+    /// Asks several things at once and waits for all answers; whether there were any.
+    pub(super) async fn step(&mut self, venue: &Venue, random: &mut Random, told: &mut Told) -> bool {
+        let mut asked = Vec::new();
+        for _ in 0..1 + random.below(8) {
+            let action = self.action(venue, random, told);
+            let Some(reservation) = self.reserve(venue, &action, told) else { continue };
+            let answer = venue.intake.send(action.clone(), None).await.unwrap();
+            if let Some(reservation) = reservation {
+                reservation.queued();
+            }
+            asked.push(Asked { action, answer });
+        }
+        let mut all_told = true;
+        for Asked { action, answer } in asked {
+            match timeout(PATIENCE, answer).await.expect("an answer or none should have come") {
+                Ok(answer) => told.answered(&action, &answer),
+                Err(_) => {
+                    all_told = false;
+                    if let Action::Place(place) = action {
+                        self.unheard.extend(place.client_order_id.is_some().then_some(place));
+                    }
+                }
+            }
+        }
+        all_told
+    }
+
+    /// Asks for a client's id: `None` if it was known, `Some(None)` if there is none.
+    fn reserve(&mut self, venue: &Venue, action: &Action, told: &mut Told) -> Option<Option<queue::Reservation>> {
+        let Action::Place(place @ Place { account, client_order_id: Some(id), .. }) = action else { return Some(None) };
+        match venue.admission.reserve(*account, Use::Order, *id, Fingerprint::of(place)) {
+            Verdict::New(reservation) => {
+                assert_eq!(told.order_of(*account, *id), None, "{id} was known, and would execute again");
+                if !self.sent.contains(place) {
+                    self.sent.push(place.clone());
+                }
+                Some(Some(reservation))
+            }
+            Verdict::Repeat(Known::Done(became)) => {
+                told.repeated(*account, *id, became.order_id);
+                None
+            }
+            Verdict::Repeat(Known::InFlight(_)) => None,
+            Verdict::Conflict => panic!("the same order is another: {place:?}"),
+        }
+    }
+
+    fn action(&mut self, venue: &Venue, random: &mut Random, told: &Told) -> Action {
+        let account = AccountId(random.below(venue.read.accounts().len() as u64) as u32);
+        let order = |random: &mut Random| {
+            let orders = told.orders();
+            let known = orders.len() as u64;
+            // Most of them recent.
+            let newest = random.below(30.min(known.max(1)));
+            orders.get(known.saturating_sub(1 + newest) as usize).copied().unwrap_or((account, OrderId(1)))
+        };
+        match random.below(20) {
+            0 | 1 if !self.unheard.is_empty() => Action::Place(self.unheard.swap_remove(0)),
+            2 if !self.sent.is_empty() => Action::Place(self.sent[random.below(self.sent.len() as u64) as usize].clone()),
+            3..=5 => {
+                let (account, order_id) = order(random);
+                Action::Cancel { account, target: Target::OrderId(order_id) }
+            }
+            6 | 7 => {
+                let (account, order_id) = order(random);
+                let (quantity, price) = (random.coin(), random.below(2) == 0);
+                Action::Replace {
+                    account,
+                    target: Target::OrderId(order_id),
+                    request_id: None,
+                    quantity: (quantity || !price).then(|| decimal(1 + random.below(600))),
+                    price: price.then(|| decimal(9_000 + random.below(2_000))),
+                    trigger_price: None,
+                }
+            }
+            8 => Action::Quote(Self::quote(venue, random)),
+            9 if random.below(4) == 0 => Action::CancelAll(CancelAll { account, instrument: None, side: None }),
+            10 if random.below(4) == 0 => Action::CancelAfter { account, timeout_ns: 3_000_000_000 },
+            _ => Action::Place(self.order(venue, random, account)),
+        }
+    }
+
+    fn quote(venue: &Venue, random: &mut Random) -> Quote {
+        let instrument = InstrumentId(random.below(venue.read.instruments().len() as u64) as u32);
+        let bid = 9_700 + random.below(500);
+        Quote {
+            exchange: ExchangeName::parse("manual").unwrap(),
+            instrument,
+            bid: Some(decimal(bid)),
+            bid_size: Some(decimal(1 + random.below(500))),
+            ask: Some(decimal(bid + 1 + random.below(50))),
+            ask_size: random.coin().then(|| decimal(1 + random.below(500))),
+        }
+    }
+
+    fn order(&mut self, venue: &Venue, random: &mut Random, account: AccountId) -> Place {
+        let instrument = &venue.read.instruments()[random.below(venue.read.instruments().len() as u64) as usize];
+        let (market, limit) = (OrderType::Market, OrderType::Limit);
+        let order_type = pick(random, &[limit, limit, limit, limit, market, OrderType::StopLoss, OrderType::StopLimit]);
+        let limited = matches!(order_type, OrderType::Limit | OrderType::StopLimit);
+        let stop = matches!(order_type, OrderType::StopLoss | OrderType::StopLimit);
+        let time_in_force = match order_type {
+            OrderType::Market => TimeInForce::Ioc,
+            OrderType::Limit => pick(
+                random,
+                &[
+                    TimeInForce::Gtc,
+                    TimeInForce::Gtc,
+                    TimeInForce::Gtc,
+                    TimeInForce::Ioc,
+                    TimeInForce::Fok,
+                    TimeInForce::Gtd,
+                ],
+            ),
+            _ => TimeInForce::Gtc,
+        };
+        let named = random.below(4) > 0;
+        self.ids += u64::from(named);
+        Place {
+            account,
+            client_order_id: named.then(|| ClientOrderId::parse(&format!("c{}", self.ids)).unwrap()),
+            symbol: instrument.spec.symbol,
+            instrument: Some(instrument.id),
+            side: pick(random, &[Side::Buy, Side::Sell]),
+            order_type,
+            time_in_force,
+            expire_at: (time_in_force == TimeInForce::Gtd).then(|| Nanos(now().0 + 10_000_000_000)),
+            quantity: decimal(1 + random.below(500)),
+            price: limited.then(|| decimal(9_500 + random.below(1_000))),
+            trigger_price: stop.then(|| decimal(9_500 + random.below(1_000))),
+            trigger_by: None,
+            post_only: order_type == limit && time_in_force == TimeInForce::Gtc && random.below(5) == 0,
+            stp: pick(
+                random,
+                &[SelfTradePrevention::None, SelfTradePrevention::CancelOldest, SelfTradePrevention::Decrement],
+            ),
+        }
+    }
+}
+
+/// What an answer says for ever.
+pub(super) fn fact(action: &Action, answer: &Answer) -> Option<(AccountId, OrderId, Fact)> {
+    match (action, answer) {
+        (_, Answer::Placed(order)) => Some((order.account, order.order_id, Fact::Placed)),
+        (_, Answer::Canceled(order)) => Some((order.account, order.order_id, Fact::Canceled)),
+        // A new total below what has traded cancels the rest.
+        (_, Answer::Replaced(order, _)) if order.status == Status::Canceled => {
+            Some((order.account, order.order_id, Fact::Canceled))
+        }
+        (_, Answer::Replaced(order, _)) => Some((order.account, order.order_id, Fact::Replaced)),
+        _ => None,
+    }
+}
