@@ -277,8 +277,9 @@ impl Thread {
         (self.keeper.newest, self.keeper.ids) = (number, newest_ids);
         self.keeper.made.note(started.elapsed(), bytes);
         let took_ms = started.elapsed().as_millis();
+        let retired = self.retire();
         tracing::info!(number, bytes, ids = entries.len(), took_ms, "kept a snapshot");
-        self.retire()
+        retired
     }
 
     /// Lets go of what no snapshot that is kept needs.
