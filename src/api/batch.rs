@@ -11,12 +11,11 @@ use serde_json::value::RawValue;
 use super::{
     Problem, State,
     access::Trades,
-    entry::{self, Done, Pending},
+    entry::{self, Done, Item, Pending},
     extract::{self, Batch, JsonBody},
-    orders,
     rate::{Client, Kind},
     request::PlaceRequest,
-    view::OrderView,
+    view,
 };
 use crate::domain::AccountId;
 use crate::queue::ConnectionId;
@@ -47,7 +46,7 @@ pub(super) async fn place(
     };
     let submitted = submit(&state, account, &requests, None).await;
     let items = finish(&state, account, submitted).await;
-    let mut response = orders::json(json(&items)).into_response();
+    let mut response = view::answer(json(&items)).into_response();
     if let Some(left) = left {
         response.extensions_mut().insert(left);
     }
@@ -59,13 +58,6 @@ pub(super) fn check(requests: &[&RawValue]) -> Result<u32, Problem> {
     let more = requests.len().checked_sub(1).filter(|more| *more < BATCH_MAX);
     more.and_then(|more| u32::try_from(more).ok())
         .ok_or_else(|| Problem::bad_request("batch_size", format!("A batch has 1 to {BATCH_MAX} orders")))
-}
-
-/// What became of one order of a batch.
-#[derive(Clone, Debug)]
-pub(super) enum Item {
-    Order(Box<OrderView>),
-    Problem(Problem),
 }
 
 /// What became of a batch, as a JSON array.

@@ -8,7 +8,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::{Problem, State, batch::Item, lookup, problem::RequestOutcome, request::Terms, view::OrderView};
+use super::{Problem, State, lookup, problem::RequestOutcome, request::Terms, view::OrderView};
 use crate::domain::{
     AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Replace, Status,
 };
@@ -35,6 +35,13 @@ pub(super) enum Done {
     Batch(Vec<Item>),
     /// Nothing to show.
     Applied,
+}
+
+/// What became of one order of a batch.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    Order(Box<OrderView>),
+    Problem(Problem),
 }
 
 /// A submitted request.

@@ -79,27 +79,22 @@ pub(super) fn respond(done: Done) -> Response {
     match done {
         Done::Placed(order) => {
             let location = [(header::LOCATION, format!("/orders/{}", order.order.order_id))];
-            (StatusCode::CREATED, location, json(order.json(|_| {}))).into_response()
+            (StatusCode::CREATED, location, view::answer(order.json(|_| {}))).into_response()
         }
         Done::Replayed(order) => {
             let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
-            (StatusCode::OK, replayed, json(order.json(|_| {}))).into_response()
+            (StatusCode::OK, replayed, view::answer(order.json(|_| {}))).into_response()
         }
-        Done::Canceled(order) => json(order.json(|_| {})).into_response(),
+        Done::Canceled(order) => view::answer(order.json(|_| {})).into_response(),
         Done::CanceledAll(count) => Json(serde_json::json!({ "canceled": count })).into_response(),
-        Done::Replaced(order, priority) => json(view::replaced(&order, priority)).into_response(),
+        Done::Replaced(order, priority) => view::answer(view::replaced(&order, priority)).into_response(),
         Done::ReplacedBefore(order, priority) => {
             let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
-            (StatusCode::OK, replayed, json(view::replaced(&order, priority))).into_response()
+            (StatusCode::OK, replayed, view::answer(view::replaced(&order, priority))).into_response()
         }
-        Done::Batch(items) => json(batch::json(&items)).into_response(),
+        Done::Batch(items) => view::answer(batch::json(&items)).into_response(),
         Done::Applied | Done::Known(..) => Json(serde_json::json!({})).into_response(),
     }
-}
-
-/// Finished JSON as an answer.
-pub(super) fn json(text: String) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)
 }
 
 /// `POST /orders/validate`: the answer that `POST /orders` would give to what can be checked without the venue.

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::{
+    http::{HeaderValue, header},
+    response::IntoResponse,
+};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -52,6 +56,11 @@ impl Serialize for OrderView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.json(|_| {})).map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
+}
+
+/// Finished JSON as an answer.
+pub(super) fn answer(json: String) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json)
 }
 
 /// `{order…, "priority": …}`: the answer to a replace.

@@ -242,8 +242,9 @@ impl Thread {
     /// one made without it would only push out those that can be used.
     fn await_executions(&self, number: u64) -> anyhow::Result<()> {
         let (executions, started, mut seen) = (&self.keeper.executions, Instant::now(), 0);
-        executions.sync();
         while executions.synced_number() < number && !executions.has_ended() && started.elapsed() < EXECUTIONS_WAIT {
+            // Each time: what the journal has may be released, and appended, a moment later.
+            executions.sync();
             seen = executions.wait(seen, EXECUTIONS_POLL);
         }
         let synced = executions.synced_number();
@@ -277,8 +278,9 @@ impl Thread {
         (self.keeper.newest, self.keeper.ids) = (number, newest_ids);
         self.keeper.made.note(started.elapsed(), bytes);
         let took_ms = started.elapsed().as_millis();
+        let retired = self.retire();
         tracing::info!(number, bytes, ids = entries.len(), took_ms, "kept a snapshot");
-        self.retire()
+        retired
     }
 
     /// Lets go of what no snapshot that is kept needs.

@@ -11,6 +11,7 @@ mod outbox;
 mod pulse;
 mod seats;
 mod session;
+mod status;
 mod subscriptions;
 
 use std::{

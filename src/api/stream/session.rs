@@ -4,7 +4,6 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use serde::Serialize;
 use tokio::{
     io::AsyncReadExt,
     net::TcpStream,
@@ -28,10 +27,11 @@ use super::{
     outbox::{Finish, Outbox},
     pulse::{Pulse, Silence},
     seats::Seat,
+    status::Status,
     subscriptions::{Lost, Subscriptions, Wish},
 };
-use crate::domain::{AccountId, AccountName, MomentText, Nanos, Scope};
-use crate::stream::{TextFrames, text_frame};
+use crate::domain::{AccountId, AccountName, MomentText, Scope};
+use crate::stream::TextFrames;
 
 /// How much is read from a socket at once. tungstenite keeps and clears this much for every connection, at every read.
 const READ_BUFFER: usize = 8 * 1024;
@@ -104,34 +104,6 @@ impl End {
 impl From<Lost> for End {
     fn from(lost: Lost) -> Self {
         Self::Lost(lost)
-    }
-}
-
-/// A frame of the `status` channel.
-#[derive(Serialize)]
-struct Status {
-    channel: &'static str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<AccountName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oldest_seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    epoch: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ts: Option<Nanos>,
-}
-
-impl Status {
-    fn new(kind: &'static str, last_seq: Option<u64>) -> Self {
-        Self { channel: "status", kind, account: None, oldest_seq: None, last_seq, epoch: None, ts: None }
-    }
-
-    fn frame(&self) -> Bytes {
-        text_frame(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
