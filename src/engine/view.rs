@@ -7,8 +7,8 @@ use super::report::{lots, shown};
 use super::table::NONE;
 use super::terms::{NEVER, Order};
 use crate::domain::{
-    AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, ExecId, Instrument, InstrumentId,
-    Money, Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Seq, Side, Status, TimeInForce, TriggerBy,
+    AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, Instrument, InstrumentId, Money,
+    Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Seq, Side, Status, TimeInForce, TriggerBy,
 };
 
 /// An account.
@@ -144,11 +144,6 @@ impl Engine {
     /// The last order that was numbered; 0 if none was.
     pub fn last_order(&self) -> OrderId {
         OrderId(self.last.order)
-    }
-
-    /// The last execution that was numbered; 0 if none was.
-    pub fn last_execution(&self) -> ExecId {
-        ExecId(self.last.execution)
     }
 
     /// An exchange's name.

@@ -9,7 +9,7 @@ use crate::domain::{AccountId, Order, OrderId, Seq};
 use crate::stream::archive::Position;
 
 /// Raised whenever the tables, or what is written into them, change: older files are made anew.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 /// Marks the file as this program's (`PRAGMA application_id`), in ASCII: `OOhi`.
 const APPLICATION: i64 = 0x4F4F_6869;
 /// So many pages of 4 KiB wait in the file beside until they are copied into the database: few copies, and few syncs.
@@ -53,7 +53,6 @@ const TABLES: &str = "
         updated_at INTEGER NOT NULL,
         closed INTEGER NOT NULL AS (status IN ('filled', 'canceled', 'expired', 'rejected'))
     ) STRICT;
-    CREATE INDEX orders_by_client_order_id ON orders (account, client_order_id) WHERE client_order_id IS NOT NULL;
     CREATE INDEX orders_closed ON orders (account, order_id) WHERE closed;
     CREATE INDEX orders_closed_by_symbol ON orders (account, symbol, order_id) WHERE closed;
     CREATE TABLE executions (
