@@ -74,7 +74,7 @@ pub const OPEN_ORDERS_MAX: u32 = 100_000_000;
 
 /// The version of the rules by which commands are executed. It is raised with every change that lets the same commands come
 /// to other executions: what was kept under other rules is not replayed under these.
-pub const RULES: u32 = 3;
+pub const RULES: u32 = 4;
 
 /// The largest [`Limits::closed_kept`].
 const CLOSED_KEPT_MAX: u32 = 1_000_000_000;

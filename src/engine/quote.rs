@@ -2,7 +2,8 @@
 //!
 //! A quote replaces the exchange's last one: its old levels go, client orders it moves through fill as makers at their own
 //! prices, up to its size, and the rest stands behind what is at its price. A side equal in price and size to the last changes
-//! nothing, taken or not; a new size at the same price stands where the old one stood. Exchanges never trade together.
+//! nothing, taken or not; a new size at the same price stands where the old one stood, if that was above zero. Exchanges never
+//! trade together.
 //! The mark price is the middle of the best prices quoted, whether or not their sizes are taken.
 //!
 //! Refused whole: an unknown instrument (`unknown_symbol`), a price that is none on the grid after rounding (`tick_size`), a size
@@ -128,7 +129,8 @@ impl Engine {
         if old.price == price && old.size == size {
             return;
         }
-        let keeps_time = old.price == price;
+        // What had no size stood nowhere, and orders that came since then are not behind it.
+        let keeps_time = old.price == price && old.size > 0;
         if old.slot != NONE {
             let book = &mut self.markets[market].book;
             if keeps_time && size > 0 {

@@ -950,7 +950,7 @@ impl Naive {
         let Some((price, size)) = new else { return };
         let (left, rank) = match old {
             Some(old) if (old.price, old.quoted) == (price, size) => (old.left, old.rank),
-            Some(old) if old.price == price => (size, old.rank),
+            Some(old) if old.price == price && old.quoted != Some(0) => (size, old.rank),
             _ => {
                 self.ranks += 1;
                 (size, self.ranks)

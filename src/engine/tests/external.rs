@@ -218,3 +218,32 @@ fn an_instrument_has_at_most_64_exchanges_at_a_time() {
     play.line("withdraw x7");
     assert_eq!(play.line("quote more 99x1 101x1"), [""; 0]);
 }
+
+#[test]
+fn a_quote_that_had_no_size_comes_behind_the_orders_at_its_price() {
+    check(
+        "
+        account a
+        account b
+        quote x - 101x0
+        limit a sell 5 @ 101
+        > a#1 accepted leaves 5
+        quote x - 101x5
+        market b buy 5
+        > b#2 accepted leaves 5
+        > b#2 filled 5@101 taker
+        > a#1 filled 5@101 maker
+        book
+        > bids | asks 5@101
+        // Nor does it keep the place of a size that it took back.
+        limit a sell 5 @ 101
+        > a#3 accepted leaves 5
+        quote x - 101x0
+        quote x - 101x5
+        market b buy 5
+        > b#4 accepted leaves 5
+        > b#4 filled 5@101 taker
+        > a#3 filled 5@101 maker
+        ",
+    );
+}
