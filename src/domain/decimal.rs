@@ -182,7 +182,7 @@ impl Ord for Decimal {
 impl Decimal {
     /// Appends the number as [`fmt::Display`] prints it.
     pub fn write(self, into: &mut Vec<u8>) {
-        into.extend_from_slice(Digits::of(i128::from(self.mantissa), self.scale).as_bytes());
+        Digits::of(i128::from(self.mantissa), self.scale).write(into);
     }
 }
 
@@ -199,16 +199,41 @@ impl Serialize for Decimal {
     }
 }
 
+/// Appends a whole number in decimal digits.
+pub(crate) fn write_whole(number: u64, into: &mut Vec<u8>) {
+    let mut digits = Digits::EMPTY;
+    digits.put_whole(number);
+    digits.write(into);
+}
+
 /// The text of `units × 10^-scale` without trailing zeros.
 pub(super) struct Digits {
-    /// A sign, 39 digits of an i128, a point, and the zeros that a small fraction needs before its digits; from the end.
-    text: [u8; 64],
+    /// A sign, 39 digits of an i128, a point, and the zeros that a small fraction needs before its digits, up to
+    /// [`Digits::END`]; behind that, room to copy more than there is.
+    text: [u8; Digits::END + Digits::STEP],
     start: usize,
 }
 
+/// `PAIRS[n]` are the two digits of n.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which checks every index")]
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        n += 1;
+    }
+    pairs
+};
+
 impl Digits {
+    const END: usize = 64;
+    /// So much is copied at once.
+    const STEP: usize = 24;
+    const EMPTY: Self = Self { text: [0; Self::END + Self::STEP], start: Self::END };
+
     pub(super) fn of(units: i128, scale: u8) -> Self {
-        let mut digits = Self { text: [0; 64], start: 64 };
+        let mut digits = Self::EMPTY;
         // Most numbers fit 64 bits, and those divide several times faster.
         match u64::try_from(units.unsigned_abs()) {
             Ok(small) => digits.put_small(small, scale),
@@ -221,7 +246,7 @@ impl Digits {
     }
 
     fn put_small(&mut self, units: u64, scale: u8) {
-        let (mut rest, mut scale) = (units, scale);
+        let (mut rest, mut scale) = (units, if units == 0 { 0 } else { scale });
         while scale > 0 && rest % 10 == 0 {
             rest /= 10;
             scale = scale.saturating_sub(1);
@@ -239,13 +264,16 @@ impl Digits {
     }
 
     fn put_whole(&mut self, mut rest: u64) {
-        loop {
-            self.put_digit(rest % 10);
-            rest /= 10;
+        while rest >= 10 {
+            let [tens, ones] = PAIRS.get((rest % 100) as usize).copied().unwrap_or_default();
+            self.put(ones);
+            self.put(tens);
+            rest /= 100;
             if rest == 0 {
                 return;
             }
         }
+        self.put_digit(rest);
     }
 
     fn put_large(&mut self, mut rest: u128, scale: u8) {
@@ -273,7 +301,20 @@ impl Digits {
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
-        self.text.get(self.start..).unwrap_or_default()
+        self.text.get(self.start..Self::END).unwrap_or_default()
+    }
+
+    /// Appends the text. Most are short, and a copy of a fixed length, cut to theirs, is the fastest there is.
+    pub(super) fn write(&self, into: &mut Vec<u8>) {
+        let length = Self::END.saturating_sub(self.start);
+        match self.text.get(self.start..).and_then(|text| text.first_chunk::<{ Self::STEP }>()) {
+            Some(text) if length <= Self::STEP => {
+                let end = into.len().saturating_add(length);
+                into.extend_from_slice(text);
+                into.truncate(end);
+            }
+            _ => into.extend_from_slice(self.as_bytes()),
+        }
     }
 
     /// Puts a digit, 0 to 9, before what is there.

@@ -25,7 +25,11 @@ impl Digest {
         for chunk in text.chunks(32) {
             let mut words = [0; 4];
             for (word, bytes) in words.iter_mut().zip(chunk.chunks(8)) {
-                *word = bytes.iter().fold(1, |word, byte| (word << 8) | u64::from(*byte));
+                // A 1 stands before the text; eight characters leave no room for it.
+                *word = match <[u8; 8]>::try_from(bytes) {
+                    Ok(whole) => u64::from_be_bytes(whole),
+                    Err(_) => bytes.iter().fold(1, |word, byte| (word << 8) | u64::from(*byte)),
+                };
             }
             self.words(words);
         }

@@ -33,7 +33,7 @@ impl Money {
 
     /// Appends the amount as [`fmt::Display`] prints it.
     pub fn write(self, into: &mut Vec<u8>) {
-        into.extend_from_slice(Digits::of(self.0, Self::SCALE).as_bytes());
+        Digits::of(self.0, Self::SCALE).write(into);
     }
 
     /// The sum, or `None` beyond an `i128`.

@@ -54,6 +54,14 @@ macro_rules! name {
             pub fn as_bytes(&self) -> &[u8] {
                 self.bytes.get(..usize::from(self.length)).unwrap_or_default()
             }
+
+            /// Appends the name: a copy of a fixed length, cut to the name's, which is the fastest there is.
+            #[inline]
+            pub fn write(&self, into: &mut Vec<u8>) {
+                let end = into.len().saturating_add(usize::from(self.length));
+                into.extend_from_slice(&self.bytes);
+                into.truncate(end);
+            }
         }
 
         impl hash::Hash for $name {

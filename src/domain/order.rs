@@ -174,7 +174,7 @@ impl AveragePrice {
 
     /// Appends the price as [`std::fmt::Display`] prints it.
     pub fn write(self, into: &mut Vec<u8>) {
-        into.extend_from_slice(Digits::of(self.units, self.scale).as_bytes());
+        Digits::of(self.units, self.scale).write(into);
     }
 }
 

@@ -3,7 +3,9 @@
 //! In: keys and values in the order in which they are to stand. Out: bytes of one JSON object. Keys and words are written as
 //! they are: they have nothing to escape. What people read is escaped.
 
-use crate::domain::{AccountName, AssetName, AveragePrice, ClientOrderId, Decimal, MomentText, Money, Nanos, Symbol};
+use crate::domain::{
+    AccountName, AssetName, AveragePrice, ClientOrderId, Decimal, MomentText, Money, Nanos, Symbol, write_whole,
+};
 
 /// An object in the making, at the end of some bytes.
 #[derive(Debug)]
@@ -100,20 +102,7 @@ impl<T: Value> Value for Option<T> {
 impl Value for u64 {
     #[inline]
     fn write(self, object: &mut Object<'_>) {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        let mut rest = self;
-        loop {
-            start = start.saturating_sub(1);
-            if let Some(digit) = digits.get_mut(start) {
-                *digit = b'0' + (rest % 10) as u8;
-            }
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        object.into.extend_from_slice(digits.get(start..).unwrap_or_default());
+        write_whole(self, object.into);
     }
 }
 
@@ -138,7 +127,7 @@ macro_rules! names {
             #[inline]
             fn write(self, object: &mut Object<'_>) {
                 object.into.push(b'"');
-                object.into.extend_from_slice(self.as_bytes());
+                self.write(object.into);
                 object.into.push(b'"');
             }
         })+
