@@ -12,7 +12,7 @@ use super::{Problem, State, lookup, problem::RequestOutcome, request::Terms, vie
 use crate::domain::{
     AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Replace, Status,
 };
-use crate::queue::{Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, Target, Use, Verdict};
+use crate::queue::{Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, Reservation, Target, Use, Verdict};
 
 /// What a request came to.
 #[derive(Clone, Debug)]
@@ -116,11 +116,8 @@ pub(super) async fn place(state: &State, place: Place, connection: Option<Connec
             }
         },
     };
-    let answer = queue(state, Action::Place(place), connection).await?;
-    if let Some(reservation) = reservation {
-        reservation.queued();
-    }
-    Ok(Pending::Queued(answer, Asked::New(client_order_id)))
+    let asked = Asked::New(client_order_id);
+    send(state, Action::Place(place), reservation, asked, connection).await
 }
 
 /// Submits a cancel.
@@ -135,7 +132,7 @@ pub(super) async fn cancel(
     connection: Option<ConnectionId>,
 ) -> Result<Pending, Problem> {
     known(state, account, target)?;
-    send(state, Action::Cancel { account, target }, Asked::Existing(target, Code::NotCancelable), connection).await
+    send(state, Action::Cancel { account, target }, None, Asked::Existing(target, Code::NotCancelable), connection).await
 }
 
 /// Submits a replace, which may have an id of its own.
@@ -155,7 +152,7 @@ pub(super) async fn replace(
     let Terms { quantity, price, trigger_price } = terms;
     let action = Action::Replace { account, target, request_id, quantity, price, trigger_price };
     let existing = Asked::Existing(target, Code::NotReplaceable);
-    let Some(id) = request_id else { return send(state, action, existing, connection).await };
+    let Some(id) = request_id else { return send(state, action, None, existing, connection).await };
     // Of a target whose order is in flight itself, the number is not known yet: only the terms tell requests apart.
     let order_id = order_id(state, account, target);
     let (request_id, of) = (request_id, order_id.unwrap_or_default());
@@ -169,9 +166,7 @@ pub(super) async fn replace(
         Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Replace, id, known)),
         Verdict::Repeat(Known::Done(_)) | Verdict::Conflict => return Err(conflict()),
     };
-    let pending = send(state, action, existing, connection).await?;
-    reservation.queued();
-    Ok(pending)
+    send(state, action, Some(reservation), existing, connection).await
 }
 
 /// The order that is meant, as far as its number is known.
@@ -192,7 +187,7 @@ pub(super) async fn cancel_all(
     cancel_all: CancelAll,
     connection: Option<ConnectionId>,
 ) -> Result<Pending, Problem> {
-    send(state, Action::CancelAll(cancel_all), Asked::Other, connection).await
+    send(state, Action::CancelAll(cancel_all), None, Asked::Other, connection).await
 }
 
 /// Submits a new deadline for the account's dead man's switch.
@@ -206,7 +201,7 @@ pub(super) async fn cancel_after(
     timeout_ns: i64,
     connection: Option<ConnectionId>,
 ) -> Result<Pending, Problem> {
-    send(state, Action::CancelAfter { account, timeout_ns }, Asked::Other, connection).await
+    send(state, Action::CancelAfter { account, timeout_ns }, None, Asked::Other, connection).await
 }
 
 /// Submits a quote by hand.
@@ -215,7 +210,7 @@ pub(super) async fn cancel_after(
 ///
 /// As [`place`].
 pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Problem> {
-    send(state, Action::Quote(quote), Asked::Other, None).await
+    send(state, Action::Quote(quote), None, Asked::Other, None).await
 }
 
 /// Submits what an administrator asks for.
@@ -224,23 +219,26 @@ pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Proble
 ///
 /// As [`place`].
 pub(super) async fn administer(state: &State, action: Action) -> Result<Pending, Problem> {
-    send(state, action, Asked::Other, None).await
+    send(state, action, None, Asked::Other, None).await
 }
 
-async fn send(state: &State, action: Action, asked: Asked, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
-    queue(state, action, connection).await.map(|answer| Pending::Queued(answer, asked))
-}
-
-async fn queue(
+async fn send(
     state: &State,
     action: Action,
+    reservation: Option<Reservation<'_>>,
+    asked: Asked,
     connection: Option<ConnectionId>,
-) -> Result<oneshot::Receiver<Answer>, Problem> {
+) -> Result<Pending, Problem> {
     if state.journal_failed.load(Relaxed) {
         return Err(Problem::journal_failed());
     }
-    let sent = state.intake.send(action, connection).await;
-    sent.map_err(|refusal| Problem::not_queued(refusal, state.intake.retry_after()))
+    let claim = reservation.as_ref().map(Reservation::claim);
+    let sent = state.intake.send_claiming(action, claim, connection).await;
+    let answer = sent.map_err(|refusal| Problem::not_queued(refusal, state.intake.retry_after()))?;
+    if let Some(reservation) = reservation {
+        reservation.queued();
+    }
+    Ok(Pending::Queued(answer, asked))
 }
 
 /// Refuses a client id that no order ever had, without troubling the queue.

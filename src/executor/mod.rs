@@ -32,11 +32,12 @@ use crate::domain::{
 };
 use crate::engine::{AHEAD_MAX, Engine};
 use crate::journal::{Journal, Record};
-use crate::queue::{Action, Admission, Answer, Became, Entry, Fingerprint, Outlet, Request, Secret, Target, Use};
+use crate::queue::{Action, Admission, Answer, Became, Claim, Entry, Fingerprint, Outlet, Request, Secret, Target, Use};
 use effects::Batch;
 
-/// The most requests that are executed before their effects are released: bounds how long a reader waits behind a batch.
-pub const BATCH_MAX: usize = 512;
+/// The most requests that are executed before they go to the journal: enough to share the cost of a sync, and few, so that the
+/// journal writes, and clients read, while the next are executed.
+pub const BATCH_MAX: usize = 64;
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Nanos + Send + Sync>;
@@ -195,7 +196,7 @@ impl Executor {
         let Some(command) = self.command(request.action) else {
             return self.answer(request.reply, Answer::NotFound);
         };
-        let (outcome, first_order) = self.apply(command);
+        let (outcome, first_order) = self.apply_claiming(command, request.claim);
         let answer = self.batch.answer(outcome, first_order);
         self.answer(request.reply, answer);
     }
@@ -241,19 +242,25 @@ impl Executor {
     pub fn replay(&mut self, records: &mut Vec<Record>) -> Effects {
         for Record { number, stamp, command } in records.drain(..) {
             (self.number, self.stamp) = (number, stamp);
-            self.apply_stamped(command);
+            self.apply_stamped(command, None);
         }
         self.finish_batch().1
     }
 
     /// Numbers, stamps and applies a command; the orders that it changed are the batch's from the second result on.
-    fn apply(&mut self, command: Command) -> (Outcome, usize) {
+    fn apply_claiming(&mut self, command: Command, claim: Option<Claim>) -> (Outcome, usize) {
         self.number += 1;
         self.stamp = self.stamp.max((self.parts.clock)());
-        self.apply_stamped(command)
+        self.apply_stamped(command, claim)
     }
 
-    fn apply_stamped(&mut self, command: Command) -> (Outcome, usize) {
+    /// The same, for a command that holds no client id.
+    fn apply(&mut self, command: Command) -> (Outcome, usize) {
+        self.apply_claiming(command, None)
+    }
+
+    /// Applies a command; a `claim` is worked out if it is not given and needed.
+    fn apply_stamped(&mut self, command: Command, claim: Option<Claim>) -> (Outcome, usize) {
         self.events.clear();
         let outcome = self.parts.engine.apply(self.number, self.stamp, &command, &mut self.events);
         let first_order = self.batch.effects.changes.orders.len();
@@ -282,15 +289,15 @@ impl Executor {
             }
         }
         self.batch.levels.extend_from_slice(&self.events.levels);
-        self.note(&command, outcome);
+        self.note(&command, claim, outcome);
         self.batch.records.push(Record { number: self.number, stamp: self.stamp, command });
         (outcome, first_order)
     }
 
     /// Notes what a command touched beyond its events.
-    fn note(&mut self, command: &Command, outcome: Outcome) {
+    fn note(&mut self, command: &Command, claim: Option<Claim>, outcome: Outcome) {
         let admission = &self.parts.admission;
-        if let Some(entry) = entry_of(admission.secret(), command, outcome) {
+        if let Some(entry) = entry_of(admission.secret(), command, claim, outcome) {
             admission.executed(&entry);
             self.batch.effects.kept.push(entry);
         } else if let Command::Replace(Replace { account, request_id: Some(id), .. }) = command {
@@ -325,18 +332,19 @@ impl Executor {
 }
 
 /// What is remembered of a command that came with a client's id, if it had an effect.
-fn entry_of(secret: Secret, command: &Command, outcome: Outcome) -> Option<Entry> {
+fn entry_of(secret: Secret, command: &Command, claim: Option<Claim>, outcome: Outcome) -> Option<Entry> {
     match (command, outcome) {
         (Command::Place(place @ Place { account, client_order_id: Some(id), .. }), Outcome::Placed(order_id)) => {
-            let became = Became { order_id, priority: Priority::Kept };
-            Some(Entry::of(secret, *account, Use::Order, id, Fingerprint::of(place), became))
+            let claim = claim.unwrap_or_else(|| Claim::of(secret, *account, Use::Order, id, Fingerprint::of(place)));
+            Some(claim.became(Became { order_id, priority: Priority::Kept }))
         }
         (
             Command::Replace(replace @ Replace { account, request_id: Some(id), .. }),
             Outcome::Replaced(order_id, priority),
         ) => {
-            let became = Became { order_id, priority };
-            Some(Entry::of(secret, *account, Use::Replace, id, Fingerprint::of_replace(replace), became))
+            let asked = || Fingerprint::of_replace(replace);
+            let claim = claim.unwrap_or_else(|| Claim::of(secret, *account, Use::Replace, id, asked()));
+            Some(claim.became(Became { order_id, priority }))
         }
         _ => None,
     }

@@ -126,7 +126,7 @@ impl Replica {
             let first = self.events.executions.len();
             (self.number, self.stamp) = (*number, *stamp);
             let outcome = self.engine.apply(*number, *stamp, command, &mut self.events);
-            entries.extend(entry_of(secret, command, outcome));
+            entries.extend(entry_of(secret, command, None, outcome));
             let new = self.events.executions.get(first..).unwrap_or_default();
             hash = new.iter().fold(hash, |hash, execution| hash.wrapping_add(execution.digest()));
         }

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::entry::{self, Entry, Key, Secret};
+use super::entry::{self, Claim, Entry, Key, Secret};
 use crate::domain::{AccountId, ClientOrderId, OrderId, Place, Priority, Replace};
 
 /// How many parts the table has.
@@ -69,9 +69,9 @@ pub type InFlight = oneshot::Receiver<()>;
 
 /// The answer to a wish to use a client id.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum Verdict<'a> {
     /// The id is new and now held by this reservation.
-    New(Reservation),
+    New(Reservation<'a>),
     /// The same request came before.
     Repeat(Known),
     /// The id belongs to another request.
@@ -118,7 +118,7 @@ impl Admission {
     }
 
     /// Asks for an id on behalf of a request.
-    pub fn reserve(&self, account: AccountId, of: Use, id: ClientOrderId, fingerprint: Fingerprint) -> Verdict {
+    pub fn reserve(&self, account: AccountId, of: Use, id: ClientOrderId, fingerprint: Fingerprint) -> Verdict<'_> {
         let key = self.secret.key(account, of, &id);
         let mut shard = self.shard(&key);
         if let Some(value) = shard.known.get(&key) {
@@ -128,7 +128,7 @@ impl Admission {
         match shard.in_flight.entry(key) {
             hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(Flight { fingerprint, became: None, waiters: Vec::new() });
-                Verdict::New(Reservation { admission: self.clone(), key: Some(key) })
+                Verdict::New(Reservation { admission: self, claim: Claim { key, asked: fingerprint }, queued: false })
             }
             hash_map::Entry::Occupied(flight) if flight.get().fingerprint != fingerprint => Verdict::Conflict,
             hash_map::Entry::Occupied(mut flight) => Verdict::Repeat(Known::InFlight(flight.get_mut().wait())),
@@ -238,22 +238,28 @@ impl Flight {
 
 /// An id held for a request that is about to be queued; freed on drop unless [`Reservation::queued`].
 #[derive(Debug)]
-pub struct Reservation {
-    admission: Admission,
-    key: Option<Key>,
+pub struct Reservation<'a> {
+    admission: &'a Admission,
+    claim: Claim,
+    queued: bool,
 }
 
-impl Reservation {
+impl Reservation<'_> {
+    /// What the request takes along, so that the executor need not work it out again.
+    pub fn claim(&self) -> Claim {
+        self.claim
+    }
+
     /// The request is in the queue: from here the executor answers for the id.
     pub fn queued(mut self) {
-        self.key = None;
+        self.queued = true;
     }
 }
 
-impl Drop for Reservation {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.admission.shard(&key).in_flight.remove(&key);
+        if !self.queued {
+            self.admission.shard(&self.claim.key).in_flight.remove(&self.claim.key);
         }
     }
 }
@@ -269,7 +275,7 @@ mod tests {
         ClientOrderId::parse(text).unwrap()
     }
 
-    fn reserve(admission: &Admission, text: &str, fingerprint: u64) -> Verdict {
+    fn reserve<'a>(admission: &'a Admission, text: &str, fingerprint: u64) -> Verdict<'a> {
         admission.reserve(ACCOUNT, Use::Order, id(text), Fingerprint(fingerprint))
     }
 
@@ -283,9 +289,11 @@ mod tests {
         assert!(matches!(other, Verdict::New(_)));
         let other = admission.reserve(ACCOUNT, Use::Replace, id("a"), Fingerprint(2));
         assert!(matches!(other, Verdict::New(_)));
+        let claim = reservation.claim();
+        assert_eq!(claim, Claim::of(admission.secret(), ACCOUNT, Use::Order, &id("a"), Fingerprint(1)));
         reservation.queued();
         assert_eq!(admission.order_id(ACCOUNT, id("a")), None);
-        let entry = Entry::of(admission.secret(), ACCOUNT, Use::Order, &id("a"), Fingerprint(1), BECAME);
+        let entry = claim.became(BECAME);
         admission.executed(&entry);
         assert_eq!(admission.order_id(ACCOUNT, id("a")), Some(OrderId(7)));
         assert_eq!(waiter.try_recv(), Err(oneshot::error::TryRecvError::Empty));
@@ -316,7 +324,8 @@ mod tests {
         let entries: Vec<Entry> = (1..=100)
             .map(|number| {
                 let became = Became { order_id: OrderId(number << 24), priority: Priority::Lost };
-                Entry::of(first.secret(), ACCOUNT, Use::Replace, &id(&number.to_string()), Fingerprint(number), became)
+                let id = id(&number.to_string());
+                Claim::of(first.secret(), ACCOUNT, Use::Replace, &id, Fingerprint(number)).became(became)
             })
             .collect();
         first.kept(&entries);
@@ -338,7 +347,7 @@ mod tests {
         let admission = Admission::default();
         for number in 0..1_000_000u64 {
             let key = admission.secret.key(ACCOUNT, Use::Order, &id(&format!("order-{number}")));
-            admission.load(&[Entry::new(key, Fingerprint(number), BECAME)]);
+            admission.load(&[Claim { key, asked: Fingerprint(number) }.became(BECAME)]);
         }
         let (known, bytes) = admission.size();
         println!("{known} ids in {bytes} bytes");

@@ -79,6 +79,25 @@ impl Hash for Key {
     }
 }
 
+/// A client id that a request holds, as what becomes of the request will be kept under it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub(super) key: Key,
+    pub(super) asked: Fingerprint,
+}
+
+impl Claim {
+    /// The claim of a request on an account's id.
+    pub fn of(secret: Secret, account: AccountId, of: Use, id: &ClientOrderId, asked: Fingerprint) -> Self {
+        Self { key: secret.key(account, of, id), asked }
+    }
+
+    /// What is remembered, once the request became something.
+    pub fn became(self, became: Became) -> Entry {
+        Entry { key: self.key, value: Value::new(self.asked, became) }
+    }
+}
+
 /// Takes a [`Key`] for the hash that it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AsIs(u64);
@@ -157,15 +176,6 @@ impl Entry {
     /// Bytes of one.
     pub const BYTES: usize = 24;
 
-    pub(super) fn new(key: Key, asked: Fingerprint, became: Became) -> Self {
-        Self { key, value: Value::new(asked, became) }
-    }
-
-    /// The entry of a request that comes out of the journal.
-    pub fn of(secret: Secret, account: AccountId, of: Use, id: &ClientOrderId, asked: Fingerprint, became: Became) -> Self {
-        Self::new(secret.key(account, of, id), asked, became)
-    }
-
     /// As it stands in a file.
     pub fn to_bytes(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
@@ -196,7 +206,8 @@ mod tests {
             for priority in [Priority::Kept, Priority::Lost] {
                 for asked in [0, FINGERPRINT, 0x2AAA_0000_FFFF] {
                     let became = Became { order_id: OrderId(order_id), priority };
-                    let mut entry = Entry::of(Secret::random(), AccountId(3), Use::Order, &id, Fingerprint(asked), became);
+                    let claim = Claim::of(Secret::random(), AccountId(3), Use::Order, &id, Fingerprint(asked));
+                    let mut entry = claim.became(became);
                     assert_eq!((entry.value.became(), entry.value.fingerprint()), (became, Fingerprint(asked)));
                     assert_eq!(Entry::from_bytes(&entry.to_bytes()), entry);
                     let bytes = entry.to_bytes();

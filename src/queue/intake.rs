@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Action, Answer, ConnectionId, LaneCounts, OnFull, QuoteKey, Request, conflated::Conflated, lane::Lane};
+use super::{Action, Answer, Claim, ConnectionId, LaneCounts, OnFull, QuoteKey, Request, conflated::Conflated, lane::Lane};
 use crate::domain::Command;
 
 /// Why a request was not queued: nothing of it was or will be executed.
@@ -58,12 +58,31 @@ impl Intake {
         action: Action,
         connection: Option<ConnectionId>,
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
+        self.send_claiming(action, None, connection).await
+    }
+
+    /// The same, for a request that holds a client id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Intake::send`].
+    pub async fn send_claiming(
+        &self,
+        action: Action,
+        claim: Option<Claim>,
+        connection: Option<ConnectionId>,
+    ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let lane = self.lane(&action);
         lane.reserve(self.shared.on_full).await?;
         let (reply, answer) = oneshot::channel();
         let ticket = self.shared.tickets.fetch_add(1, Relaxed);
-        lane.send(Request { action, connection, reply: Some(reply), ticket, queued_at: Instant::now() })?;
+        lane.send(Request { action, claim, connection, reply: Some(reply), ticket, queued_at: Instant::now() })?;
         Ok(answer)
+    }
+
+    /// Whether sending may wait for a place.
+    pub fn may_wait(&self) -> bool {
+        matches!(self.shared.on_full, OnFull::Wait(_))
     }
 
     /// Lets a quote, or the withdrawal of one, wait for the executor in the place of any older one of the same key.

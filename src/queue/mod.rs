@@ -21,7 +21,7 @@ mod request;
 
 pub use admission::{Admission, Became, Fingerprint, InFlight, Known, Reservation, Use, Verdict};
 pub use conflated::QuoteKey;
-pub use entry::{Entry, Secret};
+pub use entry::{Claim, Entry, Secret};
 pub use intake::{Intake, Refusal};
 pub use lane::{LaneCounts, WaitBuckets};
 pub use outlet::Outlet;

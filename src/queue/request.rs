@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use tokio::sync::oneshot;
 
+use super::Claim;
 use crate::domain::{
     AccountId, AssetName, CancelAll, ClientOrderId, Code, Decimal, InstrumentId, Money, Order, OrderId, OrderType, Place,
     Priority, Quote, Report,
@@ -91,6 +92,8 @@ impl Action {
 pub struct Request {
     /// What is asked.
     pub action: Action,
+    /// The client id that it holds, if it came with one.
+    pub claim: Option<Claim>,
     /// The connection it came on, if its order among that connection's requests matters.
     pub connection: Option<ConnectionId>,
     /// Where the answer goes; `None`: nobody waits for it.

@@ -41,7 +41,8 @@ impl Traffic {
         for _ in 0..1 + random.below(8) {
             let action = self.action(venue, random, told);
             let Some(reservation) = self.reserve(venue, &action, told) else { continue };
-            let answer = venue.intake.send(action.clone(), None).await.unwrap();
+            let claim = reservation.as_ref().map(queue::Reservation::claim);
+            let answer = venue.intake.send_claiming(action.clone(), claim, None).await.unwrap();
             if let Some(reservation) = reservation {
                 reservation.queued();
             }
@@ -63,7 +64,12 @@ impl Traffic {
     }
 
     /// Asks for a client's id: `None` if it was known, `Some(None)` if there is none.
-    fn reserve(&mut self, venue: &Venue, action: &Action, told: &mut Told) -> Option<Option<queue::Reservation>> {
+    fn reserve<'a>(
+        &mut self,
+        venue: &'a Venue,
+        action: &Action,
+        told: &mut Told,
+    ) -> Option<Option<queue::Reservation<'a>>> {
         let Action::Place(place @ Place { account, client_order_id: Some(id), .. }) = action else { return Some(None) };
         match venue.admission.reserve(*account, Use::Order, *id, Fingerprint::of(place)) {
             Verdict::New(reservation) => {
