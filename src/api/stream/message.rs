@@ -1,9 +1,12 @@
 //! What a client says on a socket, and how it is answered.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, fmt, marker::PhantomData, net::IpAddr};
 
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::value::RawValue;
 
 use super::super::{
@@ -54,6 +57,47 @@ struct Message<'a> {
     api_key: Option<Cow<'a, str>>,
 }
 
+/// What most messages are: an order to place, and an `id`. Read in one pass; a message that is anything else, or wrong, is read
+/// as a [`Message`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaceMessage<'a> {
+    op: PlaceOp,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    order: JsonObject<PlaceRequest<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PlaceOp {
+    Place,
+}
+
+/// A JSON object, and no array of its fields' values, which serde takes for a struct too.
+struct JsonObject<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
+}
+
 /// Who says it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Speaker {
@@ -92,17 +136,38 @@ pub(super) async fn read(state: &State, speaker: Speaker, text: &str) -> Said {
     if let Err(problem) = extract::check_depth(state, text.as_bytes()) {
         return (None, Err(problem));
     }
+    if let Ok(JsonObject(PlaceMessage { op: PlaceOp::Place, id, order })) = serde_json::from_str(text) {
+        return match echoed(id) {
+            Ok(id) => (id, place(state, speaker, &order.0).await),
+            Err(problem) => (None, Err(problem)),
+        };
+    }
     let message: Message<'_> = match extract::parse(text.as_bytes()) {
         Ok(message) => message,
         Err(problem) => return (None, Err(problem)),
     };
-    match message.id {
+    match echoed(message.id) {
+        Ok(id) => (id, asked(state, speaker, &message).await),
+        Err(problem) => (None, Err(problem)),
+    }
+}
+
+/// The id that an answer echoes.
+fn echoed(id: Option<&RawValue>) -> Result<Option<Box<RawValue>>, Problem> {
+    match id {
         Some(id) if id.get().len() > ID_BYTES_MAX || !matches!(id.get().as_bytes().first(), Some(b'"' | b'0'..=b'9')) => {
             let detail = format!("id must be a number or a string of at most {ID_BYTES_MAX} bytes");
-            (None, Err(Problem::bad_request("invalid_request", detail)))
+            Err(Problem::bad_request("invalid_request", detail))
         }
-        id => (id.map(ToOwned::to_owned), asked(state, speaker, &message).await),
+        id => Ok(id.map(ToOwned::to_owned)),
     }
+}
+
+async fn place(state: &State, speaker: Speaker, order: &PlaceRequest<'_>) -> Result<Asked, Problem> {
+    charge(state, speaker, Kind::Orders, 1).await?;
+    let account = may(speaker.identity, Scope::Trade)?;
+    let place = order.check(account, state.instrument_id())?;
+    entry::place(state, place, Some(speaker.connection)).await.map(|pending| Asked::Order(account, pending))
 }
 
 async fn asked(state: &State, speaker: Speaker, message: &Message<'_>) -> Result<Asked, Problem> {
@@ -172,6 +237,15 @@ async fn submit(
     }
 }
 
+async fn charge(state: &State, speaker: Speaker, kind: Kind, cost: usize) -> Result<(), Problem> {
+    if state.rates.is_none() {
+        return Ok(());
+    }
+    let client = Client::new(speaker.identity, speaker.address);
+    let charged = state.charge(kind, client, u32::try_from(cost).unwrap_or(u32::MAX)).await;
+    charged.map(drop).map_err(|(problem, _)| problem)
+}
+
 fn missing(field: &str) -> Problem {
     Problem::bad_request("invalid_request", format!("missing field `{field}`"))
 }
@@ -179,18 +253,13 @@ fn missing(field: &str) -> Problem {
 impl Message<'_> {
     /// Counts the message as the same request by REST would be; a ping costs nothing.
     async fn charge(&self, state: &State, speaker: Speaker) -> Result<(), Problem> {
-        if state.rates.is_none() {
-            return Ok(());
-        }
         let (kind, cost) = match &*self.op {
             "ping" => return Ok(()),
             "batch" => (Kind::Orders, self.orders.as_ref().map_or(1, Vec::len)),
             op if ORDER_OPS.contains(&op) => (Kind::Orders, 1),
             _ => (Kind::Reads, 1),
         };
-        let client = Client::new(speaker.identity, speaker.address);
-        let charged = state.charge(kind, client, u32::try_from(cost).unwrap_or(u32::MAX)).await;
-        charged.map(drop).map_err(|(problem, _)| problem)
+        charge(state, speaker, kind, cost).await
     }
 
     fn wish(&self, state: &State) -> Result<Wish, Problem> {
@@ -265,4 +334,29 @@ pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>, momen
         }
     }
     reply.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_read_in_one_pass_and_nothing_else_is_taken_for_one() {
+        let is_order = |text: &str| serde_json::from_str::<JsonObject<PlaceMessage<'_>>>(text).is_ok();
+        let order = r#"{"symbol":"BTC/USDT","side":"buy","type":"market","quantity":"1"}"#;
+        assert!(is_order(&format!(r#"{{"op":"place","id":7,"order":{order}}}"#)));
+        assert!(is_order(&format!(r#"{{"order":{order},"op":"place"}}"#)));
+        let values = r#"["BTC/USDT","buy","market","1",null,null,null,null,null,null,null,null]"#;
+        for text in [
+            &format!(r#"{{"op":"place","id":7,"order":{values}}}"#),
+            &format!(r#"["place",7,{order}]"#),
+            &format!(r#"{{"op":"cancel","order":{order}}}"#),
+            &format!(r#"{{"op":"place","order":{order},"side":"buy"}}"#),
+            &format!(r#"{{"op":"place","order":{order},"order":{order}}}"#),
+            &format!(r#"{{"op":"place","order":{order}}} "#).repeat(2),
+            r#"{"op":"place"}"#,
+        ] {
+            assert!(!is_order(text), "{text}");
+        }
+    }
 }

@@ -286,7 +286,7 @@ impl Session {
                 }
                 message = self.inbound.next(), if read_on => {
                     pulse.heard();
-                    if let Err(end) = self.receive_all(message).await {
+                    if let Err(end) = self.receive_all(message) {
                         return end;
                     }
                 }
@@ -355,22 +355,24 @@ impl Session {
     }
 
     /// Takes in a message, and all others that are there too.
-    async fn receive_all(&mut self, first: Option<Result<Message, Error>>) -> Result<(), End> {
+    fn receive_all(&mut self, first: Option<Result<Message, Error>>) -> Result<(), End> {
         let mut next = Some(first);
         while let Some(message) = next {
-            self.receive(message).await?;
+            self.receive(message)?;
             next = if self.reads_on() { self.inbound.next().now_or_never() } else { None };
         }
         Ok(())
     }
 
-    async fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
+    fn receive(&mut self, message: Option<Result<Message, Error>>) -> Result<(), End> {
         match message {
-            Some(Ok(Message::Text(text))) => self.request(text).await,
+            Some(Ok(Message::Text(text))) => self.request(text),
             Some(Ok(Message::Binary(_))) => Err(End::Closed(1003, "messages are JSON texts, not binary".to_owned())),
             Some(Ok(Message::Ping(_))) => {
-                // Makes tungstenite write its pong.
-                self.inbound.flush().await.map_err(|_| End::Gone)?;
+                // Makes tungstenite write its pong, which goes to memory.
+                if let Some(Err(_)) = self.inbound.flush().now_or_never() {
+                    return Err(End::Gone);
+                }
                 let pong = self.inbound.get_mut().take_written();
                 self.outbox.push(pong);
                 Ok(())
@@ -392,14 +394,15 @@ impl Session {
         }
     }
 
-    async fn request(&mut self, text: Utf8Bytes) -> Result<(), End> {
-        if self.state.rates.as_ref().is_some_and(Rates::may_wait) {
-            let (state, speaker) = (self.state.clone(), self.speaker);
-            self.held = Some(Box::pin(async move { message::read(&state, speaker, &text).await }));
-            return Ok(());
+    fn request(&mut self, text: Utf8Bytes) -> Result<(), End> {
+        // Where nothing waits for its turn, a message is understood at once.
+        if !self.state.intake.may_wait() && !self.state.rates.as_ref().is_some_and(Rates::may_wait) {
+            let said = message::read(&self.state, self.speaker, &text).now_or_never();
+            return self.obey(said.unwrap_or_else(|| (None, Err(Problem::internal()))));
         }
-        let said = message::read(&self.state, self.speaker, &text).await;
-        self.obey(said)
+        let (state, speaker) = (self.state.clone(), self.speaker);
+        self.held = Some(Box::pin(async move { message::read(&state, speaker, &text).await }));
+        Ok(())
     }
 
     /// Does what a message asks, and sees to its answer.
