@@ -58,7 +58,7 @@ pub(super) struct Batch {
     numbers: Numbers,
     moments: MomentText,
     /// The order that the command is about, as far as it has come.
-    own: Option<Order>,
+    own: Option<Arc<Order>>,
     /// The last refusal of a cancel or replace.
     refused: Option<Box<Report>>,
 }
@@ -102,13 +102,14 @@ impl Batch {
             Some(own) if own.order_id != report.order.order_id => {
                 self.effects.changes.orders.push(Arc::new(report.order));
             }
-            own => *own = Some(report.order),
+            Some(own) => *Arc::make_mut(own) = report.order,
+            none => *none = Some(Arc::new(report.order)),
         }
     }
 
     /// Shows what the order that a command was about came to.
     pub(super) fn end_command(&mut self) {
-        self.effects.changes.orders.extend(self.own.take().map(Arc::new));
+        self.effects.changes.orders.extend(self.own.take());
     }
 
     /// Adds a public trade.
