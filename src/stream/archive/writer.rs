@@ -15,6 +15,8 @@ use crate::stream::frame::frame_lengths;
 
 /// A file in the making.
 pub(super) const SPARE: &str = "next.tmp";
+/// So much is synced at once: all of a segment, when it is closed, would hold up the journal's syncs for as long as that takes.
+const SYNC_BYTES: u64 = 1024 * 1024;
 /// How much memory for a write is kept from one to the next.
 const BUFFER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -35,6 +37,8 @@ struct Segment {
     number: u64,
     file: Box<dyn DiskFile>,
     length: u64,
+    /// How much of it is not synced.
+    unsynced: u64,
 }
 
 impl Writer {
@@ -63,10 +67,12 @@ impl Writer {
         let written = write_all(segment.file.as_mut(), &self.buffer, segment.length);
         written.map_err(|source| self.archive.failed("write", &segment_name(segment.number), source))?;
         segment.length += self.buffer.len() as u64;
+        segment.unsynced += self.buffer.len() as u64;
         self.archive.grown(&self.blocks, segment.length, number);
+        let sync = segment.unsynced >= SYNC_BYTES;
         self.segment = Some(segment);
         self.buffer.shrink_to(BUFFER_BYTES);
-        Ok(())
+        if sync { self.sync() } else { Ok(()) }
     }
 
     /// Makes all that was appended durable.
@@ -74,6 +80,7 @@ impl Writer {
         if let Some(segment) = &mut self.segment {
             let synced = segment.file.sync_data();
             synced.map_err(|source| self.archive.failed("sync", &segment_name(segment.number), source))?;
+            segment.unsynced = 0;
         }
         self.archive.synced();
         Ok(())
@@ -112,7 +119,7 @@ impl Writer {
         };
         let file = begin().map_err(|source| self.archive.failed("begin", &name, source))?;
         self.archive.begun(number, header.len() as u64);
-        Ok(Segment { number, file, length: header.len() as u64 })
+        Ok(Segment { number, file, length: header.len() as u64, unsynced: 0 })
     }
 
     /// Encodes a block of as many parts as fit, at least one; the parts that are left.
