@@ -79,10 +79,14 @@ fn basics() -> Value {
     base asset, quantities in the base asset"
         },
         "DecimalInput": {
-            "description": "A decimal above zero: as text, or as a JSON number, which is read exactly from its text",
+            "description": "A decimal above zero, of at most 18 digits, and at most 18 after the point: as text, or as a JSON \
+    number, which is read exactly from its text",
             "anyOf": [
-                { "type": "string", "format": "decimal", "pattern": "^[0-9]+(\\.[0-9]+)?$", "maxLength": 64, "examples": ["0.5"] },
-                { "type": "number", "minimum": 1e-18, "maximum": 1e18 }
+                {
+                    "type": "string", "format": "decimal", "maxLength": 64, "examples": ["0.5"],
+                    "pattern": "^(0*[1-9][0-9]*(\\.[0-9]+)?|0+\\.0*[1-9][0-9]*)([eE][+-]?[0-9]{1,4})?$"
+                },
+                { "type": "number", "minimum": 1e-18, "exclusiveMaximum": 1e18 }
             ]
         },
         "Symbol": {
@@ -120,7 +124,7 @@ fn basics() -> Value {
 fn requests() -> Value {
     let decimal = |text: &str| described("DecimalInput", text);
     json!({
-        "PlaceRequest": nullable(object(
+        "PlaceRequest": place_request(nullable(object(
             "A new order",
             json!({
                 "symbol": schema("Symbol"), "side": schema("Side"), "type": schema("OrderType"),
@@ -134,7 +138,11 @@ fn requests() -> Value {
                     "description": "What a stop watches: the last trade, or the mid of the best quotes, which is the default where there are any"
                 },
                 "time_in_force": schema("TimeInForce"),
-                "expire_at": described("Moment", "When a `gtd` order ends; needed for it, and of no other"),
+                "expire_at": {
+                    "type": "string", "format": "date-time", "examples": ["2100-01-01T00:00:00Z"],
+                    "pattern": "^(167[89]|16[89][0-9]|1[7-9][0-9]{2}|2[01][0-9]{2}|22[0-5][0-9]|226[01])-",
+                    "description": "When a `gtd` order ends, RFC 3339, before 2262; needed for it, and of no other"
+                },
                 "client_order_id": schema("ClientOrderId"),
                 "post_only": { "type": "boolean", "description": "Refused (`would_take`) rather than trade at once: of `limit` orders that may rest" },
                 "stp": {
@@ -142,9 +150,9 @@ fn requests() -> Value {
                     "description": "What happens rather than that the account trades with itself; `none` unless said"
                 },
             }),
-        )),
+        ))),
         "ReplaceRequest": nullable(json!({
-            "type": "object", "minProperties": 1, "additionalProperties": false,
+            "type": "object", "additionalProperties": false, "anyOf": (["quantity", "price", "trigger_price"].map(given)),
             "description": "New terms; what is left out stays. Less quantity keeps the order's place in line, more or another price loses it",
             "properties": {
                 "quantity": decimal("The new total, what has traded included; below that the rest is canceled"),
@@ -175,6 +183,61 @@ fn requests() -> Value {
             }),
         )),
     })
+}
+
+/// A new order by its type and how long it works: which fields it needs, and which of the others it may not have.
+fn place_request(mut fields: Value) -> Value {
+    use OrderType::{Limit, Market, StopLimit, StopLoss};
+    const UNTIL: [&str; 2] = ["time_in_force", "expire_at"];
+    let rests = || json!(["gtc", "day", null]);
+    let until = || json!(["gtd"]);
+    let variants = [
+        variant(
+            "market",
+            Market,
+            &[],
+            &["price", "trigger_price", "trigger_by", "expire_at", "post_only"],
+            json!(["ioc", null]),
+        ),
+        variant("limit", Limit, &["price"], &["trigger_price", "trigger_by", "expire_at"], rests()),
+        variant(
+            "limit, at once",
+            Limit,
+            &["price", "time_in_force"],
+            &["trigger_price", "trigger_by", "expire_at", "post_only"],
+            json!(["ioc", "fok"]),
+        ),
+        variant("limit, until", Limit, &["price", UNTIL[0], UNTIL[1]], &["trigger_price", "trigger_by"], until()),
+        variant("stop_loss", StopLoss, &["trigger_price"], &["price", "expire_at", "post_only"], rests()),
+        variant("stop_loss, until", StopLoss, &["trigger_price", UNTIL[0], UNTIL[1]], &["price", "post_only"], until()),
+        variant(
+            "stop_limit",
+            StopLimit,
+            &["price", "trigger_price"],
+            &["expire_at", "post_only"],
+            json!(["gtc", "ioc", "fok", "day", null]),
+        ),
+        variant("stop_limit, until", StopLimit, &["price", "trigger_price", UNTIL[0], UNTIL[1]], &["post_only"], until()),
+    ];
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("oneOf".to_owned(), Value::from(variants.to_vec()));
+    }
+    fields
+}
+
+/// That a field is there, and not null.
+fn given(field: &str) -> Value {
+    json!({ "required": [field], "properties": { field: { "not": { "type": "null" } } } })
+}
+
+/// A field that is left out may be null too, and `post_only` false.
+fn variant(title: &str, order_type: OrderType, needs: &[&str], lacks: &[&str], times: Value) -> Value {
+    let mut fields = Map::new();
+    fields.extend(needs.iter().map(|name| ((*name).to_owned(), json!({ "not": { "type": "null" } }))));
+    fields.extend(lacks.iter().map(|name| ((*name).to_owned(), json!({ "enum": [null, false] }))));
+    fields.insert("type".to_owned(), json!({ "const": order_type.as_str() }));
+    fields.insert("time_in_force".to_owned(), json!({ "enum": times }));
+    json!({ "title": title, "required": needs, "properties": fields })
 }
 
 /// The fields of an order; `type` is `order_type` in executions.
@@ -241,6 +304,13 @@ fn executions() -> Value {
                 "expire_at": or_null("Moment"),
             }),
         ),
+        "ExecutionEvent": {
+            "type": "object", "required": ["id", "data"], "description": "An event of a stream of events",
+            "properties": {
+                "id": { "type": "string", "description": "The execution's `seq`" },
+                "data": { "type": "string", "contentMediaType": "application/json", "contentSchema": schema("Execution") },
+            },
+        },
         "ExecutionsPage": object("Executions in order", json!({
             "executions": array_of("Execution"), "next_seq": count("Where the next page begins"),
         }), json!({})),
