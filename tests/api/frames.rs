@@ -434,7 +434,7 @@ async fn messages_9_of_many_sizes_and_cuts_are_read_and_one_too_long_is_refused_
     let long = long_request("too long", MESSAGE_BYTES + 1);
     // The head of a frame tells how long it is: nothing of it need come.
     let head = &text(&long)[..14];
-    let opened = [frame(TEXT, long[..MESSAGE_BYTES].as_bytes()), frame(CONTINUATION, b" ")].concat();
+    let opened = [frame(TEXT, &long.as_bytes()[..MESSAGE_BYTES]), frame(CONTINUATION, b" ")].concat();
     cases.push(fails("too long by its head", &[head], vec![], 1009));
     cases.push(fails("too long in fragments", &[&opened], vec![], 1009));
     cases.push(fails("a length without end", &[&[0x81, 0xff], &[0xff; 8], &MASK], vec![], 1009));
