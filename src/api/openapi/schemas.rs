@@ -49,7 +49,11 @@ fn nullable(mut object: Value) -> Value {
         .collect();
     let fields = object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
     for (_, field) in fields.filter(|(name, _)| !required.contains(name)) {
+        let description = field.as_object_mut().and_then(|field| field.remove("description"));
         *field = json!({ "anyOf": [field.take(), { "type": "null" }] });
+        if let (Some(field), Some(description)) = (field.as_object_mut(), description) {
+            field.insert("description".to_owned(), description);
+        }
     }
     object
 }
