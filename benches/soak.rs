@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use common::{
     PATIENCE,
     figures::{Rounds, percentile_us, short},
@@ -47,6 +47,8 @@ const IN_FLIGHT_MAX: u64 = 256;
 const MAXIMUM: Duration = Duration::from_secs(3);
 /// How often a paced connection looks for what is due.
 const PACE: Duration = Duration::from_millis(5);
+/// How often the subscriber says that it is there.
+const BEAT: Duration = Duration::from_secs(20);
 /// One line of figures.
 const MINUTE: Duration = Duration::from_secs(60);
 /// How much memory may grow from the first third to the end.
@@ -74,7 +76,7 @@ async fn bench() -> anyhow::Result<()> {
     let (minutes, rate) = (numbers.next().unwrap_or(10), numbers.next());
     let server = Server::venue().await?;
     let progress = Rc::new(Progress::default());
-    let subscriber = spawn_local(follow(server.addr, progress.clone()));
+    let mut subscriber = spawn_local(follow(server.addr, progress.clone()));
     let rate = match rate {
         Some(rate) => f64::from(rate),
         None => {
@@ -89,18 +91,19 @@ async fn bench() -> anyhow::Result<()> {
     say("| minute | orders | p50 | p99 | p99.9 | slowest | memory, MB | executions not yet followed |");
     say("|---|---|---|---|---|---|---|---|");
     let loading = load(server.addr, Some(rate / CONNECTIONS as f64), MINUTE * minutes, &progress);
-    let (loaded, reported) = tokio::join!(loading, report(minutes, &server, &progress));
-    loaded?;
+    let minutes = tokio::select! {
+        minutes = async { tokio::try_join!(loading, report(minutes, &server, &progress)) } => minutes?.1,
+        followed = &mut subscriber => bail!("the subscriber ended: {followed:?}"),
+    };
     let all = progress.answered.get() * EXECUTIONS;
     let following = async {
         while progress.followed.get() < all {
-            sleep(PACE).await
+            sleep(PACE).await;
         }
     };
     timeout(PATIENCE, following).await.context("an execution is missing")?;
-    ensure!(!subscriber.is_finished(), "the subscriber ended: {:?}", subscriber.await);
     server.end().await?;
-    reported?.check()
+    minutes.check()
 }
 
 /// The figures of every minute.
@@ -170,8 +173,12 @@ async fn load(addr: SocketAddr, rate: Option<f64>, time: Duration, progress: &Rc
 async fn follow(addr: SocketAddr, progress: Rc<Progress>) -> anyhow::Result<()> {
     let mut subscriber = Subscriber::connect(addr, &scratch()).await?;
     subscriber.subscribe().await?;
+    let mut beat = interval(BEAT);
     loop {
-        subscriber.read().await?;
+        tokio::select! {
+            read = subscriber.read() => read?,
+            _ = beat.tick() => subscriber.beat().await?,
+        }
         ensure!(subscriber.executions == subscriber.last_seq, "an execution was skipped");
         progress.followed.set(subscriber.last_seq);
     }

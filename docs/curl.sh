@@ -113,7 +113,7 @@ says 201 '"status":"expired"' '"cum_qty":"3"'
 curl "$venue/orders" --json '{"symbol":"ETH/USDT","side":"sell","type":"limit","quantity":"1","price":"2780","post_only":true}'
 says 422 '"code":"would_take"'
 curl "$venue/orders" --json "{\"symbol\":\"ETH/USDT\",\"side\":\"buy\",\"type\":\"limit\",\"quantity\":\"1\",\"price\":\"2700\",
-    \"time_in_force\":\"gtd\",\"expire_at\":\"$(date --utc --date '1 second' +%FT%TZ)\",\"client_order_id\":\"until\"}"
+    \"time_in_force\":\"gtd\",\"expire_at\":\"$(date --utc --date '3 seconds' +%FT%TZ)\",\"client_order_id\":\"until\"}"
 says 201 '"status":"open"'
 until_says '"status":"expired"' "$venue/orders/by-client-id/until"
 says 200 '"code":"time_in_force"'
