@@ -19,13 +19,16 @@ says() {
     [[ ${answer##*$'\n'} == "$status" ]] || fail "status $status"
     for part in "$@"; do [[ $answer == *"$part"* ]] || fail "$part"; done
 }
-# The stream has exactly these executions since it was last looked at.
+# The stream has exactly these executions since it was last looked at: an order can be read a moment before they are there.
 streams() {
-    local page types
-    page=$(command curl --silent --show-error --fail "$venue/executions?from_seq=$((seen + 1))&limit=1000")
-    types=$(sed 's/"exec_id":[0-9]*,"type"/\n&/g' <<<"$page" | sed --quiet 's/^"exec_id":[0-9]*,"type":"\([a-z_]*\)".*/\1/p')
-    [[ $(xargs <<<"$types") == "$*" ]] || { answer=$types; fail "executions: $*"; }
-    seen=$((seen + $#))
+    local page
+    for _ in {1..100}; do
+        page=$(command curl --silent --show-error --fail "$venue/executions?from_seq=$((seen + 1))&limit=1000")
+        answer=$(sed 's/"exec_id":[0-9]*,"type"/\n&/g' <<<"$page" | sed --quiet 's/^"exec_id":[0-9]*,"type":"\([a-z_]*\)".*/\1/p' | xargs)
+        [[ $answer != "$*" ]] || { seen=$((seen + $#)); return 0; }
+        sleep 0.05
+    done
+    fail "executions: $*"
 }
 # Asks again until the answer has that: for what the venue's clock does.
 until_says() {
