@@ -174,10 +174,13 @@ curl "$venue/orders/batch" --json '[
 says 200 '"status":"open"' '"code":"unknown_symbol"'
 curl -X DELETE "$venue/orders?symbol=BTC-USDT&side=buy"
 says 200 '"canceled":1'
+bid='{"symbol":"ETH/USDT","side":"buy","type":"limit","quantity":"1","price":"2700"}'
+curl "$venue/orders/batch" --json "[$bid,$bid,$bid]"
+says 200 '"status":"open"' '"code":"max_open_orders"'
 curl "$venue/orders/cancel-after" --json '{"timeout_ms":200}'
 says 200 '"timeout_ms":200'
 until_says '[]' "$venue/orders?status=open"
-streams accepted accepted rejected canceled canceled
+streams accepted accepted rejected canceled accepted accepted rejected canceled canceled canceled
 
 chapter "The account, the queue, and the stream as server-sent events, from any number on"
 curl "$venue/account"
