@@ -6,6 +6,7 @@
 
 mod calls;
 mod operation;
+mod requests;
 mod schemas;
 
 use std::sync::LazyLock;
