@@ -7,6 +7,7 @@
 //! get what is left and close with 1001, open requests are answered, the process ends. A task that ends before that ends
 //! the process too, and is named.
 
+mod descriptors;
 pub(crate) mod market;
 pub(crate) mod tasks;
 mod watched;
@@ -28,6 +29,7 @@ use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, 
 use crate::read::ReadModel;
 use crate::telemetry::Metrics;
 use crate::venue::{self, Running, Venue, system_clock};
+pub use descriptors::raise_limit;
 use market::Market;
 use tasks::Tasks;
 

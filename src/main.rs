@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use mimalloc::MiMalloc;
 use openoutcry::{
-    app::App,
+    app::{self, App},
     config::{Config, ConfigError},
     demo,
     domain::AccountName,
@@ -129,6 +129,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Verb::Serve) {
         Verb::Serve => {
             telemetry::logging::init(&config.log)?;
+            app::raise_limit(config.limits.connections);
             runtime(config.server.workers)?.block_on(serve(&config))
         }
         Verb::Demo => {

@@ -35,24 +35,31 @@ impl Server {
     /// `openoutcry serve` with its default configuration, and what the environment of this bench changes in it:
     /// `OPENOUTCRY_SERVER__WORKERS=1 cargo bench …` measures one worker.
     pub(crate) async fn venue() -> anyhow::Result<Self> {
-        Self::start_venue(None).await
-    }
-
-    async fn start_venue(mode: Option<&str>) -> anyhow::Result<Self> {
-        // In the working directory: what is temporary may be in memory.
-        let data = tempfile::tempdir_in(".")?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
-        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
-        command.env("OPENOUTCRY_LOG__FORMAT", "json").env("RUST_LOG", "info");
-        if let Some(mode) = mode {
-            command.env("OPENOUTCRY_JOURNAL__MODE", mode);
-        }
-        Self::start(command, data).await
+        Self::start_venue("", None).await
     }
 
     /// [`Server::venue`], in memory alone.
     pub(crate) async fn venue_in_memory() -> anyhow::Result<Self> {
-        Self::start_venue(Some("none")).await
+        Self::start_venue("", Some("none")).await
+    }
+
+    /// [`Server::venue`] with this configuration over the default one.
+    pub(crate) async fn venue_of(toml: &str) -> anyhow::Result<Self> {
+        Self::start_venue(toml, None).await
+    }
+
+    async fn start_venue(toml: &str, mode: Option<&str>) -> anyhow::Result<Self> {
+        // In the working directory: what is temporary may be in memory.
+        let data = tempfile::tempdir_in(".")?;
+        let config = data.path().join("venue.toml");
+        std::fs::write(&config, toml)?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
+        command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        command.arg("--config").arg(config).env("OPENOUTCRY_LOG__FORMAT", "json").env("RUST_LOG", "info");
+        if let Some(mode) = mode {
+            command.env("OPENOUTCRY_JOURNAL__MODE", mode);
+        }
+        Self::start(command, data).await
     }
 
     /// This bench as the server that its `main` makes of `argument`.
@@ -96,6 +103,14 @@ impl Server {
             Ok(stat.split(' ').next().unwrap_or_default().parse()?)
         });
         Ok(Duration::from_nanos(ran.sum::<anyhow::Result<u64>>()?))
+    }
+
+    /// The bytes of memory that it has in use.
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let id = self.child.id().context("it runs")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        Ok(resident.context("its resident memory")?.parse::<u64>()? * 1024)
     }
 
     /// Ends it now.

@@ -16,6 +16,9 @@ const READ_BYTES: usize = 256 * 1024;
 /// How the frames start that are counted; others (hello, heartbeats, replies) are read over.
 pub(crate) const EXECUTION: &[u8] = b"{\"channel\":\"executions\",\"seq\":";
 
+/// The first byte of a close frame.
+const CLOSE: u8 = 0x88;
+
 /// The memory that all subscribers of a thread read into, one at a time.
 pub(crate) type Scratch = Rc<RefCell<Vec<u8>>>;
 
@@ -31,6 +34,8 @@ pub(crate) struct Subscriber {
     scratch: Scratch,
     /// The start of a frame whose rest has not come.
     rest: Vec<u8>,
+    /// The reason of a close.
+    last_words: String,
     /// How many executions came.
     pub(crate) executions: u64,
     /// How many bytes their frames had.
@@ -43,12 +48,20 @@ impl Subscriber {
     /// Shakes hands on `/stream`, following nothing yet where the server lets a client choose.
     pub(crate) async fn connect(addr: SocketAddr, scratch: &Scratch) -> anyhow::Result<Self> {
         let (stream, rest) = connect(addr).await?;
-        Ok(Self { stream, scratch: scratch.clone(), rest, executions: 0, bytes: 0, last_seq: 0 })
+        Ok(Self { stream, scratch: scratch.clone(), rest, last_words: String::new(), executions: 0, bytes: 0, last_seq: 0 })
     }
 
     /// Asks for all executions, from the first one on.
     pub(crate) async fn subscribe(&mut self) -> anyhow::Result<()> {
-        let text = r#"{"op":"subscribe","channels":["executions"],"from_seq":1}"#;
+        self.say(r#"{"op":"subscribe","channels":["executions"],"from_seq":1}"#).await
+    }
+
+    /// Says that it is there: it answers no pings, and who is silent for a minute is closed.
+    pub(crate) async fn beat(&mut self) -> anyhow::Result<()> {
+        self.say(r#"{"op":"ping"}"#).await
+    }
+
+    async fn say(&mut self, text: &str) -> anyhow::Result<()> {
         let mut frame = Vec::new();
         push_text(text, &mut frame)?;
         Ok(self.stream.write_all(&frame).await?)
@@ -72,7 +85,11 @@ impl Subscriber {
             let start = self.rest.len();
             scratch.get_mut(..start).context("a frame is smaller than a read")?.copy_from_slice(&self.rest);
             match self.stream.try_read(scratch.get_mut(start..).unwrap_or_default()) {
-                Ok(0) => anyhow::bail!("the server closed a subscriber after {} executions", self.executions),
+                Ok(0) => anyhow::bail!(
+                    "the server closed a subscriber after {} executions: {}",
+                    self.executions,
+                    self.last_words
+                ),
                 Ok(length) => {
                     let bytes = scratch.get(..start + length).unwrap_or_default();
                     let counted = self.count(bytes);
@@ -92,6 +109,9 @@ impl Subscriber {
         let mut last: &[u8] = &[];
         while let Some((header, length)) = frame(bytes.get(at..).unwrap_or_default()) {
             let Some(payload) = bytes.get(at + header..at + header + length) else { break };
+            if bytes.get(at) == Some(&CLOSE) {
+                self.last_words = String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
+            }
             // The first letter of the channel's name tells them apart.
             if payload.get(12) == Some(&b'e') {
                 self.executions += 1;

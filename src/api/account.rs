@@ -64,7 +64,7 @@ pub(super) async fn executions(
 ) -> Result<Response, Problem> {
     let log = state.hub.executions(account).ok_or_else(Problem::internal)?;
     let limit = query.limit.unwrap_or(PAGE.1).clamp(1, PAGE.0);
-    let mut next_seq = query.from_seq.unwrap_or_else(|| log.oldest_seq());
+    let mut next_seq = query.from_seq.map_or_else(|| log.oldest_seq(), |seq| seq.max(1));
     let mut body = br#"{"executions":["#.to_vec();
     let mut count = 0;
     while count < limit {

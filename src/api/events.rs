@@ -68,7 +68,7 @@ pub(super) async fn executions(
     let (oldest_seq, last_seq) = (log.oldest_seq(), log.last_seq());
     let seq = match last_event_id(&headers)? {
         Some(last) => last.saturating_add(1),
-        None => query.from_seq.unwrap_or(last_seq + 1),
+        None => query.from_seq.map_or(last_seq + 1, |seq| seq.max(1)),
     };
     if seq < oldest_seq || seq > last_seq + 1 {
         return Err(Problem::gap(oldest_seq));

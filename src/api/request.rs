@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::value::RawValue;
 
 use super::problem::{FieldError, Problem};
@@ -26,6 +26,14 @@ impl Number<'_> {
             _ => None,
         }
     }
+}
+
+/// A whole number in whatever form JSON has it: `1000`, `1000.0`, `1e3`.
+fn whole<'de, D: Deserializer<'de>>(number: D) -> Result<u64, D::Error> {
+    let number = <&RawValue>::deserialize(number)?;
+    let whole = Decimal::parse(number.get()).ok().filter(|number| number.scale() == 0);
+    let whole = whole.and_then(|number| u64::try_from(number.mantissa()).ok());
+    whole.ok_or_else(|| D::Error::custom("expected a whole number"))
 }
 
 /// `POST /orders`.
@@ -74,6 +82,7 @@ pub(super) struct ReplaceRequest<'a> {
 #[serde(deny_unknown_fields)]
 pub(super) struct CancelAfterRequest {
     /// In milliseconds; 0 disarms.
+    #[serde(deserialize_with = "whole")]
     pub(super) timeout_ms: u64,
 }
 

@@ -143,6 +143,38 @@ async fn market_first_lets_market_orders_overtake_but_not_those_of_their_own_soc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_an_endless_stream_of_market_orders_a_limit_order_and_a_cancel_get_through() {
+    let venue = Venue::spawn("[queue]\ndiscipline = \"market_first\"\n[execution]\ndelay = \"1ms\"").await;
+    let mut stream = venue.stream("").await;
+    // Each socket has 50 market orders in the queue, always: whatever waits behind all of them waits for ever.
+    let floods: Vec<_> = join_all((0..4).map(|_| venue.stream("?channels=status"))).await;
+    let flooding = join_all(floods.into_iter().map(|mut socket| async move {
+        let place = json!({"op":"place","id":1,"order":market("buy", "0.001")});
+        for _ in 0..50 {
+            socket.send(&place).await;
+        }
+        loop {
+            assert_eq!(socket.reply().await["ok"], true);
+            socket.send(&place).await;
+        }
+    }));
+    let trading = async {
+        while venue.get("/queue").await.body["orders"]["depth"].as_u64() < Some(150) {}
+        let order = venue.placed(&with(limit("buy", "1", "41000"), json!({ "client_order_id": "patient" }))).await;
+        assert_eq!(order["status"], "open");
+        assert_eq!(venue.delete("/orders/by-client-id/patient").await.body["status"], "canceled");
+        let queue = venue.get("/queue").await.body;
+        assert!(queue["orders"]["depth"].as_u64() > Some(100), "the flood goes on: {queue}");
+        let before = stream.until(|frame| frame["client_order_id"] == "patient").await;
+        assert_eq!((&before["type"], &before["status"]), (&json!("accepted"), &json!("open")));
+    };
+    tokio::select! {
+        _ = flooding => unreachable!("it has no end"),
+        done = timeout(PATIENCE, trading) => done.expect("a limit order waits for a bounded number of others"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_answers_what_was_taken_refuses_the_rest_and_closes_sockets_in_order() {
     let mut venue = Venue::spawn("[execution]\ndelay = \"20ms\"").await;
     let mut stream = venue.stream("").await;

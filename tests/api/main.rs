@@ -5,7 +5,9 @@
 mod bad_input;
 mod disk_full;
 mod executions;
+mod frames;
 mod history;
+mod hostile;
 mod idempotency;
 mod keys;
 mod limits;

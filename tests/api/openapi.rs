@@ -148,6 +148,70 @@ async fn answers_fit_their_schemas() {
 }
 
 #[tokio::test]
+async fn an_order_fits_its_schema_exactly_where_the_venue_finds_no_fault_with_its_fields() {
+    let venue = Venue::spawn("").await;
+    let document = Document::of(&venue).await.0;
+    let schema =
+        |name: &str| json!({ "components": document["components"], "$ref": format!("#/components/schemas/{name}") });
+    let [place, replace] =
+        ["PlaceRequest", "ReplaceRequest"].map(|name| jsonschema::draft202012::new(&schema(name)).unwrap());
+    let more = [
+        json!({}),
+        json!({ "time_in_force": null, "post_only": false, "trigger_by": null }),
+        json!({ "time_in_force": "gtc" }),
+        json!({ "time_in_force": "ioc", "post_only": true }),
+        json!({ "time_in_force": "fok" }),
+        json!({ "time_in_force": "day", "post_only": true }),
+        json!({ "time_in_force": "gtd" }),
+        json!({ "expire_at": "2100-01-01T00:00:00Z" }),
+        json!({ "time_in_force": "gtd", "expire_at": "2100-01-01T00:00:00Z", "post_only": true }),
+        json!({ "time_in_force": "gtd", "expire_at": "2500-01-01T00:00:00Z" }),
+        json!({ "post_only": true }),
+        json!({ "trigger_by": "last" }),
+        json!({ "price": "41000" }),
+        json!({ "price": "0" }),
+        json!({ "price": "4.1e4", "trigger_price": 41_000 }),
+        json!({ "trigger_price": "41000.0" }),
+        json!({ "trigger_price": "41000", "price": null }),
+    ];
+    let mut fits = 0;
+    for order_type in ["market", "limit", "stop_loss", "stop_limit"] {
+        for (first, second) in more.iter().flat_map(|first| more.iter().map(move |second| (first, second))) {
+            let order = with(with(market("buy", "1"), first.clone()), second.clone());
+            let order = with(order, json!({ "type": order_type }));
+            let answer = venue.post("/orders/validate", &order).await;
+            assert!(answer.status == 200 || answer.body["code"] == "invalid", "{order}: {}", answer.text);
+            assert_eq!(place.is_valid(&order), answer.status == 200, "{order}: {}", answer.text);
+            fits += usize::from(answer.status == 200);
+        }
+    }
+    assert!(fits > 50, "{fits}");
+    let order = venue.placed(&limit("buy", "1", "41000")).await;
+    for terms in more.iter().filter(|terms| terms["time_in_force"].is_null() && terms["expire_at"].is_null()) {
+        let answer = venue.patch(&format!("/orders/{}", order["order_id"]), terms).await;
+        let faulty = answer.status == 400 || answer.body["code"] == "invalid";
+        assert_eq!(replace.is_valid(terms), !faulty, "{terms}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn whole_numbers_and_the_first_execution_may_be_written_in_more_ways_than_one() {
+    let venue = Venue::spawn("").await;
+    for (text, ms) in [("1000", 1_000), ("1000.0", 1_000), ("1e3", 1_000), ("0.0", 0)] {
+        let request = venue.request(Method::POST, "/orders/cancel-after").header("content-type", "application/json");
+        let answer = Answer::of(request.body(format!(r#"{{"timeout_ms":{text}}}"#))).await;
+        assert_eq!((answer.status, &answer.body["timeout_ms"]), (200, &json!(ms)), "{}", answer.text);
+    }
+    for text in [json!(1.5), json!("1000"), json!(-1), json!(null)] {
+        venue.post("/orders/cancel-after", &json!({ "timeout_ms": text })).await.is_problem(400, "invalid_request");
+    }
+    venue.placed(&market("buy", "1")).await;
+    assert_eq!(venue.get("/executions?from_seq=0").await.text, venue.get("/executions?from_seq=1").await.text);
+    let mut stream = venue.stream("?from_seq=0").await;
+    assert_eq!(stream.next().await["seq"], 1);
+}
+
+#[tokio::test]
 async fn the_page_asks_nobody_else_for_anything() {
     let venue = Venue::spawn("").await;
     let page = venue.get("/docs").await;

@@ -15,7 +15,10 @@ use crate::venue::{Answer, PATIENCE, client, limit, market};
 
 /// The binary with nothing of this environment, on a free port, logging JSON, in memory unless told otherwise.
 pub(crate) fn openoutcry(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
+    isolated(Command::new(env!("CARGO_BIN_EXE_openoutcry")), arguments)
+}
+
+fn isolated(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).env_clear().kill_on_drop(true);
     command.env("OPENOUTCRY_LOG__FORMAT", "json").env("OPENOUTCRY_JOURNAL__MODE", "none");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -47,7 +50,12 @@ impl Server {
     /// The same, or what it said last if it ends before it listens.
     pub(crate) async fn try_spawn(environment: &[(&str, &str)]) -> Result<Self, String> {
         let mut command = openoutcry(&["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command.envs(environment.iter().copied()).spawn().unwrap();
+        command.envs(environment.iter().copied());
+        Self::start(command).await
+    }
+
+    async fn start(mut command: Command) -> Result<Self, String> {
+        let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
         let listening = async {
             let (mut last, mut earlier) = (String::new(), VecDeque::new());
@@ -229,6 +237,26 @@ async fn a_bad_configuration_ends_with_64_and_says_where() {
     let (code, _, stderr) = run(&mut openoutcry(&["serve", "--listen", "0.0.0.0:0"])).await;
     assert_eq!(code, Some(64), "{stderr}");
     assert!(stderr.contains("auth.mode"), "{stderr}");
+}
+
+#[tokio::test]
+async fn it_takes_as_many_open_files_as_it_may_and_says_if_those_are_too_few() {
+    for (files, connections, enough) in [("ulimit -Sn 64", "100", true), ("ulimit -n 400", "1000", false)] {
+        let script = format!("{files}; exec {} serve --listen 127.0.0.1:0", env!("CARGO_BIN_EXE_openoutcry"));
+        let mut command = isolated(Command::new("sh"), &["-c", &script]);
+        command.env("OPENOUTCRY_LIMITS__CONNECTIONS", connections);
+        let mut server = Server::start(command).await.unwrap();
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+        let open_files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let numbers: Vec<&str> = open_files.split_whitespace().skip(3).take(2).collect();
+        assert_eq!(numbers[0], numbers[1], "the soft limit is the hard one: {open_files}");
+        if !enough {
+            let warning = server.said("the limit of open files is too low for limits.connections").await;
+            assert_eq!((&warning["open_files"], &warning["connections"]), (&json!(400), &json!(1000)));
+        }
+        server.signal("TERM").await;
+        assert_eq!(server.ended().await, Some(0));
+    }
 }
 
 #[tokio::test]

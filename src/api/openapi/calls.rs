@@ -62,6 +62,8 @@ twice: the same order again is answered 200 as it is now, another order of that 
             .body(schema("PlaceRequest"), order_examples())
             .answers(201, "The order is in", schema("Order"))
             .header(201, "Location")
+            .links(201, "order_id", &["getOrder", "cancelOrder", "replaceOrder"])
+            .links(201, "client_order_id", &["getOrderByClientId", "cancelOrderByClientId", "replaceOrderByClientId"])
             .answers(200, "This order was placed before, and is so now", schema("Order"))
             .header(200, "Idempotent-Replayed")
             .answers(202, "The order is queued, with `Prefer: respond-async`", schema("QueuedOrder"))
@@ -160,14 +162,14 @@ fn account() -> Vec<Operation> {
     let events =
         call("get", "/executions/stream", "streamExecutions", "Account", "Follow executions as server-sent events");
     vec![
-        from_seq(page, "The first `seq`; the oldest that is kept if left out")
+        from_seq(page, "The first `seq`, from 1 on; the oldest that is kept if left out")
             .takes_shared("Limit")
             .answers(200, "A page of executions", schema("ExecutionsPage"))
             .problem(410, &["gap"]),
-        from_seq(events.needs("read"), "The first `seq`; from now on if left out")
+        from_seq(events.needs("read"), "The first `seq`, from 1 on; from now on if left out")
             .about("Each event's `id` is its `seq`, its `data` an Execution: the same bytes as the WebSocket's. Never ends by itself.")
             .takes_shared("LastEventId")
-            .answers_as(200, "Events without end", "text/event-stream", json!({ "type": "string" }))
+            .answers_as(200, "Events without end", "text/event-stream", schema("ExecutionEvent"))
             .problem(410, &["gap"]),
         call("get", "/account", "getAccount", "Account", "Show balances")
             .needs("read")

@@ -6,6 +6,7 @@
 
 mod calls;
 mod operation;
+mod requests;
 mod schemas;
 
 use std::sync::LazyLock;
@@ -24,7 +25,7 @@ use operation::{Keys, whole, with_default};
 /// The type of `GET /metrics`.
 pub(super) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The page may run its own script and style, ask this venue, and no one else.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'sha256-zsq6adLnqfrDhRWJd2j/duBSmnJzYdFs6NZfKFZOAlE='; \
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'sha256-kZLOEkmdgT83b+cn00ee2lkuDBWM0mP50TuUuqPymgo='; \
 style-src 'sha256-Wdy0g8HM1TVUReUE8tvZ5CJHkTqr92ttn+pL0s++Lzo='; connect-src 'self'; img-src data:; \
 base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -133,6 +133,18 @@ impl Operation {
         self
     }
 
+    /// The calls that take a field of that answer's body as their parameter of the same name.
+    pub(super) fn links(mut self, status: u16, field: &str, calls: &[&str]) -> Self {
+        if let Some(answer) = self.responses().get_mut(&status.to_string()).and_then(Value::as_object_mut)
+            && let Some(links) = answer.entry("links").or_insert_with(|| json!({})).as_object_mut()
+        {
+            let parameter = json!({ field: format!("$response.body#/{field}") });
+            let link = |call: &&str| ((*call).to_owned(), json!({ "operationId": call, "parameters": parameter }));
+            links.extend(calls.iter().map(link));
+        }
+        self
+    }
+
     /// Problems of that status, by their codes; those of several calls add up.
     pub(super) fn problem(mut self, status: u16, codes: &[&str]) -> Self {
         let answer = self.responses().entry(status.to_string()).or_insert_with(|| {

@@ -1,18 +1,20 @@
-//! What requests and answers look like. Words and codes are the code's own lists, so that none is missing.
+//! What answers look like, and what they share with requests. Words and codes are the code's own lists, so that none is missing.
 
 use serde_json::{Map, Value, json};
 
-use super::operation::{array_of, schema};
+use super::{
+    operation::{array_of, schema},
+    requests,
+};
 use crate::api::codes;
 use crate::domain::{
-    Code, ExecutionType, FeeAsset, Liquidity, OrderType, Priority, SelfTradePrevention, Side, Status, TimeInForce,
-    TriggerBy, Unmarketable,
+    Code, ExecutionType, FeeAsset, Liquidity, OrderType, Priority, Side, Status, TimeInForce, Unmarketable,
 };
 
 /// Every schema by name.
 pub(super) fn all() -> Value {
     let mut all = Map::new();
-    for part in [basics(), requests(), orders(), executions(), market(), venue(), problems()] {
+    for part in [basics(), requests::all(), orders(), executions(), market(), venue(), problems()] {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -20,12 +22,12 @@ pub(super) fn all() -> Value {
     Value::Object(all)
 }
 
-fn words<T: Copy>(values: &[T], as_str: fn(T) -> &'static str) -> Vec<&'static str> {
+pub(super) fn words<T: Copy>(values: &[T], as_str: fn(T) -> &'static str) -> Vec<&'static str> {
     values.iter().map(|value| as_str(*value)).collect()
 }
 
 /// An object that has these fields and no others; those after `optional` may be missing.
-fn object(description: &str, required: Value, optional: Value) -> Value {
+pub(super) fn object(description: &str, required: Value, optional: Value) -> Value {
     let (Value::Object(mut fields), Value::Object(optional)) = (required, optional) else {
         unreachable!("fields are objects")
     };
@@ -37,29 +39,12 @@ fn object(description: &str, required: Value, optional: Value) -> Value {
     })
 }
 
-/// The same object, whose optional fields may be null too: as if they were left out.
-fn nullable(mut object: Value) -> Value {
-    let required: Vec<String> = object
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect();
-    let fields = object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten();
-    for (_, field) in fields.filter(|(name, _)| !required.contains(name)) {
-        *field = json!({ "anyOf": [field.take(), { "type": "null" }] });
-    }
-    object
-}
-
 fn or_null(name: &str) -> Value {
     json!({ "anyOf": [schema(name), { "type": "null" }] })
 }
 
 /// The same schema with words of its own beside it.
-fn described(name: &str, description: &str) -> Value {
+pub(super) fn described(name: &str, description: &str) -> Value {
     json!({ "allOf": [schema(name)], "description": description })
 }
 
@@ -79,10 +64,14 @@ fn basics() -> Value {
     base asset, quantities in the base asset"
         },
         "DecimalInput": {
-            "description": "A decimal above zero: as text, or as a JSON number, which is read exactly from its text",
+            "description": "A decimal above zero, of at most 18 digits, and at most 18 after the point: as text, or as a JSON \
+    number, which is read exactly from its text",
             "anyOf": [
-                { "type": "string", "format": "decimal", "pattern": "^[0-9]+(\\.[0-9]+)?$", "maxLength": 64, "examples": ["0.5"] },
-                { "type": "number", "minimum": 1e-18, "maximum": 1e18 }
+                {
+                    "type": "string", "format": "decimal", "maxLength": 64, "examples": ["0.5"],
+                    "pattern": "^(0*[1-9][0-9]*(\\.[0-9]+)?|0+\\.0*[1-9][0-9]*)([eE][+-]?[0-9]{1,4})?$"
+                },
+                { "type": "number", "minimum": 1e-18, "exclusiveMaximum": 1e18 }
             ]
         },
         "Symbol": {
@@ -114,66 +103,6 @@ fn basics() -> Value {
             "description": "What is certain: nothing of the request was or will be executed; it was executed as far as it could \
     be; or it may be executed yet: ask"
         },
-    })
-}
-
-fn requests() -> Value {
-    let decimal = |text: &str| described("DecimalInput", text);
-    json!({
-        "PlaceRequest": nullable(object(
-            "A new order",
-            json!({
-                "symbol": schema("Symbol"), "side": schema("Side"), "type": schema("OrderType"),
-                "quantity": decimal("How much, in the base asset; a multiple of the instrument's `lot_size`"),
-            }),
-            json!({
-                "price": decimal("The limit, in the quote asset: of `limit` and `stop_limit` only, which need it; a multiple of `tick_size`"),
-                "trigger_price": decimal("Of `stop_loss` and `stop_limit` only, which need it"),
-                "trigger_by": {
-                    "type": "string", "enum": words(TriggerBy::ALL, TriggerBy::as_str),
-                    "description": "What a stop watches: the last trade, or the mid of the best quotes, which is the default where there are any"
-                },
-                "time_in_force": schema("TimeInForce"),
-                "expire_at": described("Moment", "When a `gtd` order ends; needed for it, and of no other"),
-                "client_order_id": schema("ClientOrderId"),
-                "post_only": { "type": "boolean", "description": "Refused (`would_take`) rather than trade at once: of `limit` orders that may rest" },
-                "stp": {
-                    "type": "string", "enum": words(SelfTradePrevention::ALL, SelfTradePrevention::as_str),
-                    "description": "What happens rather than that the account trades with itself; `none` unless said"
-                },
-            }),
-        )),
-        "ReplaceRequest": nullable(json!({
-            "type": "object", "minProperties": 1, "additionalProperties": false,
-            "description": "New terms; what is left out stays. Less quantity keeps the order's place in line, more or another price loses it",
-            "properties": {
-                "quantity": decimal("The new total, what has traded included; below that the rest is canceled"),
-                "price": decimal("The new limit, in the quote asset"),
-                "trigger_price": decimal("The new trigger, in the quote asset"),
-            },
-        })),
-        "CancelAfterRequest": object("A dead man's switch", json!({
-            "timeout_ms": {
-                "type": "integer", "minimum": 0, "maximum": 86_400_000,
-                "description": "All of the account's orders are canceled after so many milliseconds, unless this is sent again; 0 disarms"
-            },
-        }), json!({})),
-        "TransferRequest": object("An amount of an asset", json!({
-            "asset": { "type": "string", "pattern": "^[A-Za-z0-9._]{1,15}$", "description": "The asset, such as USDT" },
-            "amount": decimal("How much of it"),
-        }), json!({})),
-        "QuoteRequest": nullable(object(
-            "What an exchange bids and asks; it stands in the book until its next quote replaces it",
-            json!({
-                "exchange": { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,31}$", "description": "Any name; `static` moves the reference price" },
-                "symbol": schema("Symbol"),
-                "bid": decimal("In the quote asset; not above `ask`"), "ask": decimal("In the quote asset"),
-            }),
-            json!({
-                "bid_size": decimal("In the base asset; left out: any amount"),
-                "ask_size": decimal("In the base asset; left out: any amount"),
-            }),
-        )),
     })
 }
 
@@ -241,6 +170,13 @@ fn executions() -> Value {
                 "expire_at": or_null("Moment"),
             }),
         ),
+        "ExecutionEvent": {
+            "type": "object", "required": ["id", "data"], "description": "An event of a stream of events",
+            "properties": {
+                "id": { "type": "string", "description": "The execution's `seq`" },
+                "data": { "type": "string", "contentMediaType": "application/json", "contentSchema": schema("Execution") },
+            },
+        },
         "ExecutionsPage": object("Executions in order", json!({
             "executions": array_of("Execution"), "next_seq": count("Where the next page begins"),
         }), json!({})),

@@ -210,7 +210,10 @@ impl Session {
                 drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
                 self.outbox.close(4001, "not authorised", Finish::All).await;
             }
-            End::Closed(code, reason) => self.outbox.close(code, &reason, Finish::All).await,
+            End::Closed(code, reason) => {
+                drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
+                self.outbox.close(code, &reason, Finish::All).await;
+            }
             End::Lost(Lost::Gap { oldest_seq, last_seq }) => {
                 let gap = Status { oldest_seq: Some(oldest_seq), ..Status::new("gap", Some(last_seq)) };
                 self.outbox.push(gap.frame());
@@ -326,9 +329,7 @@ impl Session {
             // At the end nobody waits for a turn: it is refused. Whatever else it asks for comes too late.
             let _ended = self.obey(held.await).is_err();
         }
-        while let Some(answer) = self.answers.next(&self.state).await {
-            self.answer(answer);
-        }
+        self.answer_all().await;
         loop {
             let Self { state, subscriptions, outbox, .. } = self;
             if outbox.left() == 0 && outbox.fill(|out| subscriptions.fill(state, out)).is_err() {
@@ -341,6 +342,13 @@ impl Session {
             if outbox.left() == 0 || outbox.write().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Answers everything that was asked.
+    async fn answer_all(&mut self) {
+        while let Some(answer) = self.answers.next(&self.state).await {
+            self.answer(answer);
         }
     }
 

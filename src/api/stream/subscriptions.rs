@@ -225,7 +225,7 @@ impl Subscriptions {
     fn follow_executions(&mut self, state: &State, account: Option<AccountId>, from_seq: Option<u64>) -> Result<(), Lost> {
         let Some(log) = account.and_then(|account| state.hub.executions(account)) else { return Ok(()) };
         let (oldest_seq, last_seq) = (log.oldest_seq(), log.last_seq());
-        let seq = from_seq.unwrap_or(last_seq + 1);
+        let seq = from_seq.map_or(last_seq + 1, |seq| seq.max(1));
         if seq < oldest_seq || seq > last_seq + 1 {
             return Err(Lost::Gap { oldest_seq, last_seq });
         }
