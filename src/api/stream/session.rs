@@ -119,7 +119,7 @@ impl Session {
             .max_write_buffer_size(WRITE_BUFFER);
         let inbound = WebSocketStream::from_raw_socket(Duplex::new(read, early), Role::Server, Some(config)).await;
         let subscriptions = Subscriptions::new(state.stream.lag_limit);
-        let outbox = Outbox::new(write);
+        let outbox = Outbox::new(write, state.stream.send_buffer);
         Self {
             state,
             speaker,
