@@ -270,7 +270,12 @@ impl Session {
                 biased;
                 () = closing.cancelled() => return End::Shutdown,
                 written = self.outbox.write(), if waiting => match written {
-                    Ok(()) => progress = Instant::now(),
+                    Ok(()) => {
+                        progress = Instant::now();
+                        if let Err(lost) = self.subscriptions.check_lag() {
+                            return lost.into();
+                        }
+                    }
                     Err(_) => return End::Gone,
                 },
                 older = self.subscriptions.read(), if reading => match older {
@@ -290,12 +295,14 @@ impl Session {
                         return end;
                     }
                 }
-                () = news(&mut self.news) => if let Err(lost) = self.subscriptions.check_lag() {
-                    return lost.into();
-                },
-                changed = public.changed(), if self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
+                // Who has not taken what is old is not woken by what is new.
+                () = news(&mut self.news), if !waiting => {}
+                changed = public.changed(), if !waiting && self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {
                     self.beat();
+                    if let Err(lost) = self.subscriptions.check_lag() {
+                        return lost.into();
+                    }
                 }
                 silence = pulse.look() => match silence {
                     // Who is not read cannot be heard.
