@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use serde::Deserialize;
 use tokio::task::{JoinSet, spawn_local};
 
 use crate::common::{
@@ -88,15 +89,7 @@ pub(crate) async fn paced(count: usize) -> anyhow::Result<(f64, f64)> {
         subscriber.subscribe().await?;
         reading.spawn_local(note_arrivals(subscriber, arrivals.clone()));
     }
-    let mut client = Client::connect(server.addr).await?;
-    let mut orders = Orders::new(0);
-    let mut ticks = tokio::time::interval(PACE);
-    let mut sent = Vec::with_capacity(PACED_ORDERS);
-    for _ in 0..PACED_ORDERS {
-        // As of when it was due: what is late counts.
-        sent.push(ticks.tick().await.into_std());
-        client.expect(orders.next(1), 201).await?;
-    }
+    let sent = place_paced(server.addr).await?;
     while let Some(read) = tokio::time::timeout(PATIENCE, reading.join_next()).await? {
         read??;
     }
@@ -105,6 +98,37 @@ pub(crate) async fn paced(count: usize) -> anyhow::Result<(f64, f64)> {
     let took = arrivals.iter().zip(&sent).map(|(arrived, sent)| arrived.saturating_duration_since(*sent));
     let mut took: Vec<u32> = took.map(|took| u32::try_from(took.as_nanos()).unwrap_or(u32::MAX)).collect();
     Ok((percentile_us(&mut took, 500), percentile_us(&mut took, 990)))
+}
+
+/// Places orders over several connections, each in its turn; when each was due, by its id: what is late counts.
+async fn place_paced(addr: SocketAddr) -> anyhow::Result<Vec<Instant>> {
+    let (started, mut placing) = (tokio::time::Instant::now(), JoinSet::new());
+    for producer in 0..PRODUCERS {
+        placing.spawn_local(async move {
+            let (mut client, mut orders) = (Client::connect(addr).await?, Orders::new(producer));
+            let mut sent = Vec::new();
+            for turn in (producer..PACED_ORDERS).step_by(PRODUCERS) {
+                let due = started + PACE * u32::try_from(turn)?;
+                tokio::time::sleep_until(due).await;
+                let order: Placed = serde_json::from_slice(client.expect(orders.next(1), 201).await?)?;
+                sent.push((order.order_id, due.into_std()));
+            }
+            anyhow::Ok(sent)
+        });
+    }
+    let mut sent = vec![started.into_std(); PACED_ORDERS];
+    while let Some(placed) = placing.join_next().await {
+        for (order_id, due) in placed?? {
+            *sent.get_mut(order_id - 1).context("no others were placed")? = due;
+        }
+    }
+    Ok(sent)
+}
+
+/// What is read of an order.
+#[derive(Deserialize)]
+struct Placed {
+    order_id: usize,
 }
 
 /// Notes when the last execution of each order came; the last subscriber to have it has the last word.
