@@ -8,15 +8,19 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark says what it found, and stops where it cannot")]
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use openoutcry::{
     disk::{Disk, Folder},
     domain::*,
     engine::Limits,
-    executor::Replica,
-    journal::{self, Durability, Journal, Reader, Record, SEGMENT_BYTES, Settings},
-    queue::{Admission, Secret},
+    executor::{self, Replica},
+    journal::{self, Durability, Journal, ReadAhead, Reader, Record, SEGMENT_BYTES, Settings},
+    queue::Admission,
 };
 
 const COMMANDS: u64 = 1_000_000;
@@ -129,7 +133,7 @@ fn write(disk: &Arc<dyn Disk>) {
     let records: Vec<Record> = records.collect();
     let mut replica = Replica::new(Limits::default());
     for frame in records.chunks(FRAME) {
-        let hash = replica.replay(frame, Secret::random(), &mut Vec::new());
+        let hash = replica.replay(frame, &mut Vec::new());
         started.journal.append(frame.to_vec(), hash, ());
     }
     drop(started.journal);
@@ -145,18 +149,13 @@ fn replay(disk: &Arc<dyn Disk>) {
     while reader.next(&mut records).unwrap().is_some() {}
     println!("read and decoded: {:.2} M records a second", per_second(&started));
 
-    let admission = Admission::default();
-    let mut replica = Replica::new(Limits::default());
-    let mut entries = Vec::new();
-    let started = Started::now();
-    let mut reader = Reader::open(disk.clone(), 1).unwrap();
-    while let Some(frame) = reader.next(&mut records).unwrap() {
-        let hash = replica.replay(&records, admission.secret(), &mut entries);
-        assert!(frame.executions_hash.is_none_or(|recorded| recorded == hash));
-        admission.load(&entries);
-        entries.clear();
-    }
-    println!("and executed:     {:.2} M records a second, {} executions", per_second(&started), replica.executions());
+    let (admission, mut replica) = (Admission::default(), Replica::new(Limits::default()));
+    let started = Instant::now();
+    let mut ahead = ReadAhead::start(Reader::open(disk.clone(), 1).unwrap()).unwrap();
+    executor::replay::<anyhow::Error>(&mut replica, &admission, || Ok(ahead.next()?)).unwrap();
+    let (took, ids) = (started.elapsed().as_secs_f64(), admission.size().0);
+    let speed = COMMANDS as f64 / took / 1e6;
+    println!("and executed:     {speed:.2} M records a second, {} executions, {ids} client ids", replica.executions());
 }
 
 fn snapshot() {
@@ -164,7 +163,7 @@ fn snapshot() {
     let records = (1..).zip(commands(true)).map(|(number, command)| Record { number, stamp: Nanos(1), command });
     let records: Vec<Record> = records.collect();
     for frame in records.chunks(FRAME) {
-        replica.replay(frame, Secret::random(), &mut Vec::new());
+        replica.replay(frame, &mut Vec::new());
     }
     let open = replica.engine().open_orders().count();
     let started = Started::now();
@@ -186,7 +185,9 @@ fn ids() {
     let all = configuration().into_iter().chain((0..COMMANDS).map(place));
     let records: Vec<Record> =
         (1..).zip(all).map(|(number, command)| Record { number, stamp: Nanos(1), command }).collect();
-    replica.replay(&records, admission.secret(), &mut entries);
+    let mut outcomes = Vec::new();
+    replica.replay(&records, &mut outcomes);
+    executor::entries(admission.secret(), &records, &outcomes, &mut entries);
     let started = Started::now();
     admission.load(&entries);
     let (known, bytes) = admission.size();
