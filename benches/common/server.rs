@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     process::{ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow};
@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     child: Child,
     /// Empty at the start, gone at the end.
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Server {
@@ -40,7 +40,10 @@ impl Server {
 
     async fn start_venue(mode: Option<&str>) -> anyhow::Result<Self> {
         // In the working directory: what is temporary may be in memory.
-        let data = tempfile::tempdir_in(".")?;
+        Self::start_venue_in(tempfile::tempdir_in(".")?, mode).await
+    }
+
+    async fn start_venue_in(data: TempDir, mode: Option<&str>) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
         command.env("OPENOUTCRY_LOG__FORMAT", "json").env("RUST_LOG", "info");
@@ -48,6 +51,15 @@ impl Server {
             command.env("OPENOUTCRY_JOURNAL__MODE", mode);
         }
         Self::start(command, data).await
+    }
+
+    /// Kills it and starts it again on what it kept; how long that took until it listened.
+    pub(crate) async fn restart(mut self) -> anyhow::Result<(Self, Duration)> {
+        self.child.start_kill()?;
+        self.child.wait().await?;
+        let started = Instant::now();
+        let again = Self::start_venue_in(self.data, None).await?;
+        Ok((again, started.elapsed()))
     }
 
     /// [`Server::venue`], in memory alone.
@@ -83,7 +95,7 @@ impl Server {
                 }
             }
         });
-        Ok(Self { addr, child, _data: data })
+        Ok(Self { addr, child, data })
     }
 
     /// The processor time that it has used so far, of all its threads.
