@@ -11,7 +11,12 @@
 //! other, before and while a snapshot is made; the longest batch of the executor and the longest sync of the journal meanwhile (as
 //! upper bounds of what its metrics count); and how long it takes from its start after a `kill -9` until it listens.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark says what it found, and stops where it cannot")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark says what it found, and stops where it cannot"
+)]
 
 mod common;
 
@@ -166,7 +171,7 @@ fn replay(disk: &Arc<dyn Disk>) {
     let (admission, mut replica) = (Admission::default(), Replica::new(Limits::default()));
     let started = Instant::now();
     let mut ahead = ReadAhead::start(Reader::open(disk.clone(), 1).unwrap()).unwrap();
-    executor::replay::<anyhow::Error>(&mut replica, &admission, || Ok(ahead.next()?)).unwrap();
+    executor::replay::<anyhow::Error>(&mut replica, &admission, || Ok(ahead.more()?)).unwrap();
     let (took, ids) = (started.elapsed().as_secs_f64(), admission.size().0);
     let speed = COMMANDS as f64 / took / 1e6;
     println!("and executed:     {speed:.2} M records a second, {} executions, {ids} client ids", replica.executions());

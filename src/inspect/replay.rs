@@ -73,7 +73,7 @@ pub fn replay(dir: &Path) -> anyhow::Result<Replayed> {
     let mut ahead = Reader::open(journal, first).and_then(ReadAhead::start).context("cannot read the journal")?;
     let (mut outcomes, mut compared) = (Vec::new(), 0);
     loop {
-        let part = ahead.next().context("cannot read the journal")?;
+        let part = ahead.more().context("cannot read the journal")?;
         if part.is_empty() {
             break;
         }

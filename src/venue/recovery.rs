@@ -201,7 +201,7 @@ impl Frames {
 
     fn take(&mut self, wanted: impl Fn(&Framed) -> bool, most: usize) -> anyhow::Result<Vec<Framed>> {
         if self.waiting.is_empty() {
-            self.waiting = self.ahead.next().context("cannot read the journal")?.into();
+            self.waiting = self.ahead.more().context("cannot read the journal")?.into();
         }
         let count = self.waiting.iter().take(most).take_while(|framed| wanted(framed)).count();
         let taken: Vec<Framed> = self.waiting.drain(..count).collect();

@@ -68,7 +68,6 @@ async fn metric(server: &Server, name: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the figures are what a long run is for")]
 async fn who_never_reads_costs_who_reads_and_who_trades_little_and_is_closed_4008() {
     let slow = std::env::var("OPENOUTCRY_SLOW_SUBSCRIBERS").map_or(SLOW, |count| count.parse().unwrap());
     let quiet = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/quiet.toml");

@@ -257,12 +257,15 @@ impl Session {
                 self.state.metrics.limit("in_flight");
             }
             let read_on = self.reads_on();
-            if self.outbox.left() == 0 {
+            let Self { state, subscriptions, outbox, .. } = self;
+            let filled = if outbox.left() == 0 {
                 progress = Instant::now();
-                let Self { state, subscriptions, outbox, .. } = self;
-                if let Err(lost) = outbox.fill(|out| subscriptions.fill(state, out)) {
-                    return lost.into();
-                }
+                outbox.fill(|out| subscriptions.fill(state, out))
+            } else {
+                subscriptions.check_lag()
+            };
+            if let Err(lost) = filled {
+                return lost.into();
             }
             let waiting = self.outbox.left() > 0;
             let reading = self.subscriptions.is_reading();
@@ -270,12 +273,7 @@ impl Session {
                 biased;
                 () = closing.cancelled() => return End::Shutdown,
                 written = self.outbox.write(), if waiting => match written {
-                    Ok(()) => {
-                        progress = Instant::now();
-                        if let Err(lost) = self.subscriptions.check_lag() {
-                            return lost.into();
-                        }
-                    }
+                    Ok(()) => progress = Instant::now(),
                     Err(_) => return End::Gone,
                 },
                 older = self.subscriptions.read(), if reading => match older {
@@ -300,9 +298,6 @@ impl Session {
                 changed = public.changed(), if !waiting && self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {
                     self.beat();
-                    if let Err(lost) = self.subscriptions.check_lag() {
-                        return lost.into();
-                    }
                 }
                 silence = pulse.look() => match silence {
                     // Who is not read cannot be heard.

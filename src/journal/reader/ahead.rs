@@ -51,7 +51,7 @@ impl ReadAhead {
     /// # Errors
     ///
     /// As [`Reader::next`].
-    pub fn next(&mut self) -> Result<Vec<Framed>, JournalError> {
+    pub fn more(&mut self) -> Result<Vec<Framed>, JournalError> {
         // A thread that panicked is told of in the end.
         self.parts.recv().unwrap_or(Ok(Vec::new()))
     }
@@ -72,7 +72,7 @@ fn read(mut reader: Reader, to_execute: SyncSender<Part>) -> Reader {
     loop {
         let part = next_part(&mut reader);
         let is_last = part.as_ref().map_or(true, Vec::is_empty);
-        if is_last && part.is_ok() || to_execute.send(part).is_err() || is_last {
+        if to_execute.send(part).is_err() || is_last {
             return reader;
         }
     }
