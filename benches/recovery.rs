@@ -1,22 +1,45 @@
-//! What a start costs: replaying the journal, on one thread, and a snapshot of a million open orders, made and restored.
+//! What a start costs: replaying the journal, and a snapshot of a million open orders, made and restored; and what a snapshot in the
+//! making costs those who trade.
 //!
-//! `cargo bench --bench recovery` prints: records a second that are read and decoded, that are executed too (as a start does with
-//! those whose executions are on disk, with their client ids and the check of their hashes); for a snapshot its bytes and how long
-//! the engine's state takes to become them, to come back, and to be hashed; and what a million client ids take in memory. Times are
-//! those that the thread had a processor. The load:
+//! `cargo bench --bench recovery` prints: records a second that are read and decoded; that are executed too, as a start does with
+//! those whose executions are on disk: read ahead by a thread, with the check of their hashes, their client ids noted by another; for
+//! a snapshot its bytes and how long the engine's state takes to become them, to come back, and to be hashed; and what a million
+//! client ids take in memory. Times of one thread are those that it had a processor, that of all three is the wall's. The load:
 //! a million commands, 60 % limit orders around a price, 10 % market orders, 30 % cancels, half of the orders with a client's id.
+//!
+//! Then, with a venue as it is by default that has a million open orders: the latencies of a client that sends one order after the
+//! other, before and while a snapshot is made; the longest batch of the executor and the longest sync of the journal meanwhile (as
+//! upper bounds of what its metrics count); and how long it takes from its start after a `kill -9` until it listens.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark says what it found, and stops where it cannot")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark says what it found, and stops where it cannot"
+)]
 
-use std::{fs, sync::Arc, time::Duration};
+mod common;
 
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::{
+    figures::percentile_us,
+    http::{self, Client},
+    orders::Orders,
+    server::Server,
+};
 use openoutcry::{
     disk::{Disk, Folder},
     domain::*,
     engine::Limits,
-    executor::Replica,
-    journal::{self, Durability, Journal, Reader, Record, SEGMENT_BYTES, Settings},
-    queue::{Admission, Secret},
+    executor::{self, Replica},
+    journal::{self, Durability, Journal, ReadAhead, Reader, Record, SEGMENT_BYTES, Settings},
+    queue::Admission,
 };
 
 const COMMANDS: u64 = 1_000_000;
@@ -129,7 +152,7 @@ fn write(disk: &Arc<dyn Disk>) {
     let records: Vec<Record> = records.collect();
     let mut replica = Replica::new(Limits::default());
     for frame in records.chunks(FRAME) {
-        let hash = replica.replay(frame, Secret::random(), &mut Vec::new());
+        let hash = replica.replay(frame, &mut Vec::new());
         started.journal.append(frame.to_vec(), hash, ());
     }
     drop(started.journal);
@@ -145,18 +168,13 @@ fn replay(disk: &Arc<dyn Disk>) {
     while reader.next(&mut records).unwrap().is_some() {}
     println!("read and decoded: {:.2} M records a second", per_second(&started));
 
-    let admission = Admission::default();
-    let mut replica = Replica::new(Limits::default());
-    let mut entries = Vec::new();
-    let started = Started::now();
-    let mut reader = Reader::open(disk.clone(), 1).unwrap();
-    while let Some(frame) = reader.next(&mut records).unwrap() {
-        let hash = replica.replay(&records, admission.secret(), &mut entries);
-        assert!(frame.executions_hash.is_none_or(|recorded| recorded == hash));
-        admission.load(&entries);
-        entries.clear();
-    }
-    println!("and executed:     {:.2} M records a second, {} executions", per_second(&started), replica.executions());
+    let (admission, mut replica) = (Admission::default(), Replica::new(Limits::default()));
+    let started = Instant::now();
+    let mut ahead = ReadAhead::start(Reader::open(disk.clone(), 1).unwrap()).unwrap();
+    executor::replay::<anyhow::Error>(&mut replica, &admission, || Ok(ahead.more()?)).unwrap();
+    let (took, ids) = (started.elapsed().as_secs_f64(), admission.size().0);
+    let speed = COMMANDS as f64 / took / 1e6;
+    println!("and executed:     {speed:.2} M records a second, {} executions, {ids} client ids", replica.executions());
 }
 
 fn snapshot() {
@@ -164,7 +182,7 @@ fn snapshot() {
     let records = (1..).zip(commands(true)).map(|(number, command)| Record { number, stamp: Nanos(1), command });
     let records: Vec<Record> = records.collect();
     for frame in records.chunks(FRAME) {
-        replica.replay(frame, Secret::random(), &mut Vec::new());
+        replica.replay(frame, &mut Vec::new());
     }
     let open = replica.engine().open_orders().count();
     let started = Started::now();
@@ -186,11 +204,94 @@ fn ids() {
     let all = configuration().into_iter().chain((0..COMMANDS).map(place));
     let records: Vec<Record> =
         (1..).zip(all).map(|(number, command)| Record { number, stamp: Nanos(1), command }).collect();
-    replica.replay(&records, admission.secret(), &mut entries);
+    let mut outcomes = Vec::new();
+    replica.replay(&records, &mut outcomes);
+    executor::entries(admission.secret(), &records, &outcomes, &mut entries);
     let started = Started::now();
     admission.load(&entries);
     let (known, bytes) = admission.size();
     println!("{known} client ids: {bytes} bytes in memory, {} in files, added in {:?}", known * 24, started.elapsed());
+}
+
+/// Orders that rest, in batches, over several connections.
+async fn fill(server: &Server, orders: usize) {
+    const BATCH: usize = 500;
+    const CONNECTIONS: usize = 4;
+    let mut filling = tokio::task::JoinSet::new();
+    for connection in 0..CONNECTIONS {
+        let addr = server.addr;
+        filling.spawn_local(async move {
+            let (mut client, mut request) = (Client::connect(addr).await.unwrap(), Vec::new());
+            for number in (connection..orders / BATCH).step_by(CONNECTIONS) {
+                let price = 30_000 + number % 1_000;
+                let order =
+                    format!(r#"{{"symbol":"BTC/USDT","side":"buy","type":"limit","quantity":"0.0001","price":"{price}"}}"#);
+                request.clear();
+                http::post("/orders/batch", &format!("[{}]", vec![order; BATCH].join(",")), &mut request);
+                client.expect(&request, 200).await.unwrap();
+            }
+        });
+    }
+    filling.join_all().await;
+}
+
+/// The venue's metrics, by name and labels.
+async fn metrics(client: &mut Client) -> BTreeMap<String, f64> {
+    let text = client.expect(&http::get("/metrics"), 200).await.unwrap();
+    let lines = std::str::from_utf8(text).unwrap().lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.rsplit_once(' ')).map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+}
+
+/// The least bound of a histogram, in milliseconds, that nothing went beyond between two looks at it.
+fn longest_ms(name: &str, before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> f64 {
+    let grown = |name: &str| after[name] - before[name];
+    let all = grown(&format!("openoutcry_{name}_count"));
+    let start = format!("openoutcry_{name}_bucket{{le=\"");
+    let buckets = after.keys().filter_map(|key| Some((key, key.strip_prefix(&start)?.strip_suffix("\"}")?)));
+    let within = buckets.filter(|(key, _)| grown(key) >= all);
+    within.filter_map(|(_, bound)| bound.parse::<f64>().ok()).fold(f64::INFINITY, f64::min) * 1e3
+}
+
+/// What a client notices of a snapshot of a million open orders.
+async fn stalls() {
+    const OPEN: usize = 999_000;
+    let server = Server::venue().await.unwrap();
+    fill(&server, OPEN).await;
+    let (mut client, mut looking) =
+        (Client::connect(server.addr).await.unwrap(), Client::connect(server.addr).await.unwrap());
+    let mut orders = Orders::new(0);
+    let (mut quiet, mut snapshotting) = (Vec::new(), Vec::new());
+    let mut before = metrics(&mut looking).await;
+    assert_eq!(before["openoutcry_snapshots_total"], 0.0, "one was made already");
+    let after = loop {
+        // The millionth record begins it: these have some hundred left.
+        let latencies = if quiet.len() < 900 { &mut quiet } else { &mut snapshotting };
+        let sent = Instant::now();
+        client.expect(orders.next(1), 201).await.unwrap();
+        latencies.push(u32::try_from(sent.elapsed().as_nanos()).unwrap());
+        if snapshotting.is_empty() && quiet.len() == 900 {
+            before = metrics(&mut looking).await;
+        }
+        if snapshotting.len() % 200 == 199 {
+            let now = metrics(&mut looking).await;
+            if now["openoutcry_snapshots_total"] > 0.0 {
+                break now;
+            }
+        }
+    };
+    for (name, latencies) in [("before", &mut quiet), ("meanwhile", &mut snapshotting)] {
+        let [p50, p99, max] = [500, 990, 1_000].map(|per_mille| percentile_us(latencies, per_mille));
+        println!("{name}: {} orders, p50 {p50:.0} µs, p99 {p99:.0} µs, longest {max:.0} µs", latencies.len());
+    }
+    println!(
+        "meanwhile no batch of the executor took more than {} ms, no sync of the journal more than {} ms; the snapshot took {:.2} s",
+        longest_ms("executor_batch_duration_seconds", &before, &after),
+        longest_ms("journal_commit_duration_seconds", &before, &after),
+        after["openoutcry_snapshot_last_duration_seconds"],
+    );
+    let (server, took) = server.restart().await.unwrap();
+    println!("killed and started again: it listened after {took:?}");
+    server.end().await.unwrap();
 }
 
 fn main() {
@@ -202,4 +303,9 @@ fn main() {
     }
     snapshot();
     ids();
+    common::run(async {
+        stalls().await;
+        Ok(())
+    })
+    .unwrap();
 }

@@ -170,7 +170,11 @@ impl App {
             epoch: venue.epoch,
             request_timeout: config.server.request_timeout,
             limits: limits(&config.limits),
-            stream: StreamLimits { lag_limit: config.stream.lag_limit as u64, stall_timeout: config.stream.stall_timeout },
+            stream: StreamLimits {
+                lag_limit: config.stream.lag_limit as u64,
+                stall_timeout: config.stream.stall_timeout,
+                send_buffer: config.stream.send_buffer,
+            },
             draining: AtomicBool::new(false),
             sockets: TaskTracker::new(),
             closing: CancellationToken::new(),

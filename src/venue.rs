@@ -10,6 +10,7 @@ mod executions;
 mod folders;
 mod genesis;
 pub mod history;
+mod ids;
 mod recovery;
 mod snapshots;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     process::{ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow};
@@ -18,6 +18,8 @@ use super::PATIENCE;
 
 /// What a server's log says before its address.
 const ADDR: &str = "\"addr\":\"";
+/// The configuration's file, in the data directory.
+const CONFIG: &str = "venue.toml";
 /// The threads that a yardstick serves with; the venue takes one per core.
 const YARDSTICK_WORKERS: usize = 2;
 
@@ -28,7 +30,7 @@ pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     child: Child,
     /// Empty at the start, gone at the end.
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Server {
@@ -36,6 +38,15 @@ impl Server {
     /// `OPENOUTCRY_SERVER__WORKERS=1 cargo bench …` measures one worker.
     pub(crate) async fn venue() -> anyhow::Result<Self> {
         Self::start_venue("", None).await
+    }
+
+    /// Kills it and starts it again on what it kept; how long that took until it listened.
+    pub(crate) async fn restart(mut self) -> anyhow::Result<(Self, Duration)> {
+        self.child.start_kill()?;
+        self.child.wait().await?;
+        let started = Instant::now();
+        let again = Self::start_venue_in(self.data, None).await?;
+        Ok((again, started.elapsed()))
     }
 
     /// [`Server::venue`], in memory alone.
@@ -51,11 +62,15 @@ impl Server {
     async fn start_venue(toml: &str, mode: Option<&str>) -> anyhow::Result<Self> {
         // In the working directory: what is temporary may be in memory.
         let data = tempfile::tempdir_in(".")?;
-        let config = data.path().join("venue.toml");
-        std::fs::write(&config, toml)?;
+        std::fs::write(data.path().join(CONFIG), toml)?;
+        Self::start_venue_in(data, mode).await
+    }
+
+    async fn start_venue_in(data: TempDir, mode: Option<&str>) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openoutcry"));
         command.arg("serve").args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
-        command.arg("--config").arg(config).env("OPENOUTCRY_LOG__FORMAT", "json").env("RUST_LOG", "info");
+        command.arg("--config").arg(data.path().join(CONFIG));
+        command.env("OPENOUTCRY_LOG__FORMAT", "json").env("RUST_LOG", "info");
         if let Some(mode) = mode {
             command.env("OPENOUTCRY_JOURNAL__MODE", mode);
         }
@@ -90,7 +105,7 @@ impl Server {
                 }
             }
         });
-        Ok(Self { addr, child, _data: data })
+        Ok(Self { addr, child, data })
     }
 
     /// The processor time that it has used so far, of all its threads.

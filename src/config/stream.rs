@@ -19,8 +19,13 @@ pub struct StreamConfig {
     /// How long a connection may take no bytes before it is closed, above zero. Default `10s`.
     #[serde(deserialize_with = "value::one", serialize_with = "value::write_duration")]
     pub stall_timeout: Duration,
+    /// Bytes that the system may hold for a connection that does not read, 16,384 to 16,777,216; 0: as many as it likes. It may take
+    /// twice as much memory for them. Default 131072.
+    pub send_buffer: usize,
 }
 
+/// The least and the most that the system is told to hold for a connection.
+const SEND_BUFFER: (usize, usize) = (1 << 14, 1 << 24);
 /// The most executions in memory: some gigabytes of frames.
 const RING_MAX: usize = 1 << 24;
 
@@ -29,5 +34,8 @@ impl StreamConfig {
         problems.range(format!("{at}.ring"), self.ring, 1, RING_MAX);
         problems.range(format!("{at}.lag_limit"), self.lag_limit, 1, RING_MAX);
         problems.above_zero(format!("{at}.stall_timeout"), self.stall_timeout);
+        if self.send_buffer > 0 {
+            problems.range(format!("{at}.send_buffer"), self.send_buffer, SEND_BUFFER.0, SEND_BUFFER.1);
+        }
     }
 }

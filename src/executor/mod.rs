@@ -12,6 +12,7 @@
 mod effects;
 mod pulse;
 mod release;
+mod replay;
 mod replica;
 
 use std::{
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use effects::Effects;
 pub use pulse::Pulse;
 pub use release::Release;
+pub use replay::{Differs, entries, replay};
 pub use replica::{Public, Replica, ReplicaError, shown};
 
 use crate::domain::{

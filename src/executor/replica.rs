@@ -12,12 +12,9 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::{Decimal, Events, Instrument, InstrumentId, Nanos, Order, Side, TradeId, TradeReport};
+use crate::domain::{Decimal, Events, Instrument, InstrumentId, Nanos, Order, Outcome, Side, TradeId, TradeReport};
 use crate::engine::{Engine, Limits, OrderView, StateError};
 use crate::journal::Record;
-use crate::queue::{Entry, Secret};
-
-use super::entry_of;
 
 /// The version of the payload.
 const VERSION: u32 = 1;
@@ -117,16 +114,15 @@ impl Replica {
         self.executions
     }
 
-    /// Applies records that were kept together, and appends the client ids that they made known to `entries`. The wrapping sum of the
-    /// digests of all their executions: if it is what it was then, so is everything else.
-    pub fn replay(&mut self, records: &[Record], secret: Secret, entries: &mut Vec<Entry>) -> u64 {
+    /// Applies records that were kept together, and appends what became of each to `outcomes`. The wrapping sum of the digests of all
+    /// their executions: if it is what it was then, so is everything else.
+    pub fn replay(&mut self, records: &[Record], outcomes: &mut Vec<Outcome>) -> u64 {
         let mut hash = 0u64;
         self.events.clear();
         for Record { number, stamp, command } in records {
             let first = self.events.executions.len();
             (self.number, self.stamp) = (*number, *stamp);
-            let outcome = self.engine.apply(*number, *stamp, command, &mut self.events);
-            entries.extend(entry_of(secret, command, None, outcome));
+            outcomes.push(self.engine.apply(*number, *stamp, command, &mut self.events));
             let new = self.events.executions.get(first..).unwrap_or_default();
             hash = new.iter().fold(hash, |hash, execution| hash.wrapping_add(execution.digest()));
         }

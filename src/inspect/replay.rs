@@ -12,9 +12,8 @@ use anyhow::{Context, ensure};
 use super::{Held, SNAPSHOTS, hold};
 use crate::disk::Folder;
 use crate::engine::{Limits, RULES};
-use crate::executor::Replica;
-use crate::journal::{Reader, Snapshots};
-use crate::queue::Secret;
+use crate::executor::{Differs, Replica};
+use crate::journal::{ReadAhead, Reader, Snapshots};
 
 /// What a replay came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,37 +69,41 @@ pub fn replay(dir: &Path) -> anyhow::Result<Replayed> {
         replica = restore(&snapshots, number)?;
     }
     let first = replica.number() + 1;
-    let mut reader = Reader::open(journal, first).context("cannot read the journal")?;
     let started = Instant::now();
-    // Keys are of no interest here.
-    let (secret, mut entries, mut records, mut compared) = (Secret::random(), Vec::new(), Vec::new(), 0);
-    while let Some(frame) = reader.next(&mut records).context("cannot read the journal")? {
-        ensure!(
-            frame.rules == RULES,
-            "the records up to {} were executed by rules {}, and this version has rules {RULES}",
-            reader.last_number(),
-            frame.rules
-        );
-        let hash = replica.replay(&records, secret, &mut entries);
-        entries.clear();
-        ensure!(
-            frame.executions_hash.is_none_or(|recorded| recorded == hash),
-            "the records up to {} come out differently than when they were executed",
-            replica.number()
-        );
-        if numbers.contains(&replica.number()) {
-            let recorded = snapshots.read(replica.number())?;
+    let mut ahead = Reader::open(journal, first).and_then(ReadAhead::start).context("cannot read the journal")?;
+    let (mut outcomes, mut compared) = (Vec::new(), 0);
+    loop {
+        let part = ahead.more().context("cannot read the journal")?;
+        if part.is_empty() {
+            break;
+        }
+        for framed in &part {
             ensure!(
-                recorded.rules != RULES || recorded.hash == replica.engine().state_hash(),
-                "the state after record {} is not that of its snapshot",
-                replica.number()
+                framed.frame.rules == RULES,
+                "the records up to {} were executed by rules {}, and this version has rules {RULES}",
+                framed.last_number,
+                framed.frame.rules
             );
-            compared += 1;
+            outcomes.clear();
+            let hash = replica.replay(&framed.records, &mut outcomes);
+            Differs::check(framed, hash)?;
+            if numbers.contains(&replica.number()) {
+                compare(&snapshots, &replica)?;
+                compared += 1;
+            }
         }
     }
     let took = started.elapsed();
     let state_hash = replica.engine().state_hash();
     Ok(Replayed { first, last: replica.number(), executions: replica.executions(), snapshots: compared, state_hash, took })
+}
+
+/// Checks that a replica is where it was when a snapshot was made of it.
+fn compare(snapshots: &Snapshots, replica: &Replica) -> anyhow::Result<()> {
+    let recorded = snapshots.read(replica.number())?;
+    let same = recorded.rules != RULES || recorded.hash == replica.engine().state_hash();
+    ensure!(same, "the state after record {} is not that of its snapshot", replica.number());
+    Ok(())
 }
 
 fn restore(snapshots: &Snapshots, number: u64) -> anyhow::Result<Replica> {

@@ -53,7 +53,7 @@ pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings};
 pub use memory::Memory;
 pub use pulse::Pulse;
-pub use reader::{Frame, Reader, Recovered, Torn, find_end};
+pub use reader::{Frame, Framed, ReadAhead, Reader, Recovered, Torn, find_end};
 pub use retire::{retire, segments};
 pub use snapshots::{Snapshot, Snapshots};
 pub use writer::{Ended, File, Health, Started, WAITING_MAX, start};

@@ -2,7 +2,7 @@
 //!
 //! In: bytes that stand for everything up to a record of the journal. Out: the same bytes, checked. Two kinds of files, both named
 //! by that record in 20 digits: `….snapshot`, of which the newest two are kept, and `….ids`, each of which has what is new since the
-//! one before, and which are kept for ever.
+//! one before that it names.
 //!
 //! ```text
 //! 0 magic 8 · 8 format u32 · 12 rules u32 · 16 epoch u64 · 24 number u64 · 32 stamp i64 · 40 hash u64 · 48 secret 16
@@ -28,8 +28,8 @@ const MAGIC: [u8; 8] = [0xF5, b'o', b'o', b's', b'n', b'a', b'p', 0xFA];
 /// Bytes of a header, and of its part under the checksum.
 const HEADER: usize = 80;
 const SUMMED: usize = 76;
-/// How much is written or read in one call.
-const CHUNK: usize = 16 * 1024 * 1024;
+/// How much is written at a time, and synced before more is: a sync of the journal waits for no more than this.
+const CHUNK: usize = 2 * 1024 * 1024;
 /// A file in the making.
 const SPARE: &str = "next.tmp";
 /// How many snapshots are kept: should the newest not be what was written, the one before it is.
@@ -99,10 +99,7 @@ impl Snapshots {
     ///
     /// [`JournalError::Io`] if the folder cannot be read.
     pub fn list(&self) -> Result<Vec<u64>, JournalError> {
-        let names = self.disk.list().map_err(|source| self.failed("read", "", source))?;
-        let mut numbers: Vec<u64> = names.iter().filter_map(|name| Kind::Snapshot.number(name)).collect();
-        numbers.sort_unstable_by(|one, other| other.cmp(one));
-        Ok(numbers)
+        self.list_of(Kind::Snapshot)
     }
 
     /// The snapshot of a number.
@@ -149,10 +146,43 @@ impl Snapshots {
     pub fn tidy(&self) -> Result<u64, JournalError> {
         let numbers = self.list()?;
         for number in numbers.iter().skip(KEPT) {
-            let name = Kind::Snapshot.name(*number);
-            self.disk.remove(&name).map_err(|source| self.failed("remove", &name, source))?;
+            self.remove(Kind::Snapshot, *number)?;
         }
         Ok(numbers.get(KEPT - 1).copied().unwrap_or(0))
+    }
+
+    /// The numbers of all files of ids.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshots::list`].
+    pub fn list_ids(&self) -> Result<Vec<u64>, JournalError> {
+        self.list_of(Kind::Ids)
+    }
+
+    /// Removes all files of ids up to record `until` but those of the numbers `needed`.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`] if one cannot be removed.
+    pub fn tidy_ids(&self, until: u64, needed: &[u64]) -> Result<(), JournalError> {
+        let unneeded = |number: &u64| *number <= until && !needed.contains(number);
+        for number in self.list_ids()?.into_iter().filter(unneeded) {
+            self.remove(Kind::Ids, number)?;
+        }
+        Ok(())
+    }
+
+    fn list_of(&self, kind: Kind) -> Result<Vec<u64>, JournalError> {
+        let names = self.disk.list().map_err(|source| self.failed("read", "", source))?;
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| kind.number(name)).collect();
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(numbers)
+    }
+
+    fn remove(&self, kind: Kind, number: u64) -> Result<(), JournalError> {
+        let name = kind.name(number);
+        self.disk.remove(&name).map_err(|source| self.failed("remove", &name, source))
     }
 
     fn read_file(&self, kind: Kind, number: u64) -> Result<Snapshot, JournalError> {
@@ -197,6 +227,7 @@ impl Snapshots {
             let mut offset = HEADER as u64;
             for chunk in snapshot.payload.chunks(CHUNK) {
                 write_all(file.as_mut(), chunk, offset)?;
+                file.sync_data()?;
                 offset += chunk.len() as u64;
             }
             file.sync_data()

@@ -8,22 +8,24 @@
 //! What comes after them is executed as it was, and everything that it brought is made again.
 
 use std::{
+    collections::VecDeque,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use super::executions::{self, Executions};
 use super::folders::Folders;
+use super::ids::Chain;
 use crate::disk::Disk;
 use crate::domain::{AccountName, InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
-use crate::executor::{Executor, Replica, shown};
+use crate::executor::{Differs, Executor, Replica, replay, shown};
 use crate::history::Reached;
-use crate::journal::{Frame, Lock, Reader, Record, Recovered, Snapshots};
-use crate::queue::{Admission, Entry, Secret};
+use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots};
+use crate::queue::{Admission, Secret};
 use crate::read::{Balance, Changes, ReadModel};
 use crate::stream::Hub;
 
@@ -98,8 +100,8 @@ pub(super) struct Kept {
     pub(super) snapshots: Snapshots,
     /// The snapshot that it began with; 0: none.
     pub(super) snapshot: u64,
-    /// The newest file of ids that is part of that.
-    pub(super) ids: u64,
+    /// The files of ids that go with it.
+    pub(super) ids: Chain,
 }
 
 /// A snapshot that can be used.
@@ -125,26 +127,11 @@ pub(super) fn read_snapshot(snapshots: &Snapshots, number: u64) -> anyhow::Resul
     Ok(Found { replica, ids, secret: Secret::from_bytes(snapshot.secret), epoch: snapshot.epoch })
 }
 
-/// Adds all ids that go with a snapshot: file by file, each of which names the one before.
-fn load_ids(snapshots: &Snapshots, newest: u64, admission: &Admission) -> anyhow::Result<()> {
-    let mut number = newest;
-    while number > 0 {
-        let file = snapshots.read_ids(number)?;
-        ensure!(file.hash < number, "the ids of {number} come after themselves");
-        let (all, rest) = file.payload.as_chunks::<{ Entry::BYTES }>();
-        ensure!(rest.is_empty(), "the ids of {number} are cut short");
-        let entries: Vec<Entry> = all.iter().map(Entry::from_bytes).collect();
-        admission.load(&entries);
-        number = file.hash;
-    }
-    Ok(())
-}
-
 /// Where replaying begins.
 struct Start {
     replica: Replica,
     snapshot: u64,
-    ids: u64,
+    ids: Chain,
     admission: Admission,
 }
 
@@ -172,63 +159,69 @@ fn find_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, held: u64, epoch: 
             }
         }
     }
-    Ok(Start { replica: Replica::new(Limits::default()), snapshot: 0, ids: 0, admission: Admission::default() })
+    let (replica, ids, admission) = (Replica::new(Limits::default()), Chain::default(), Admission::default());
+    Ok(Start { replica, snapshot: 0, ids, admission })
 }
 
 fn start_from(snapshots: &Snapshots, number: u64, epoch: Option<u64>) -> anyhow::Result<Start> {
     let Found { replica, ids, secret, epoch: found } = read_snapshot(snapshots, number)?;
     ensure!(Some(found) == epoch, "it belongs to another journal");
     let admission = Admission::new(secret);
-    load_ids(snapshots, ids, &admission)?;
+    let ids = Chain::load(snapshots, ids, &admission)?;
     Ok(Start { replica, snapshot: number, ids, admission })
 }
 
 /// Reads frames, and says now and then how far it is.
 struct Frames {
-    reader: Reader,
-    records: Vec<Record>,
+    ahead: ReadAhead,
+    waiting: VecDeque<Framed>,
     started: Instant,
     said: Instant,
     first: u64,
+    /// The last record that was taken.
+    taken: u64,
 }
 
 impl Frames {
     fn open(journal: Arc<dyn Disk>, first: u64) -> anyhow::Result<Self> {
-        let reader = Reader::open(journal, first).context("cannot read the journal")?;
+        let ahead = Reader::open(journal, first).and_then(ReadAhead::start).context("cannot read the journal")?;
         let started = Instant::now();
-        Ok(Self { reader, records: Vec::new(), started, said: started, first })
+        Ok(Self { ahead, waiting: VecDeque::new(), started, said: started, first, taken: first - 1 })
     }
 
-    /// The next frame, whose records are those of `records`.
-    fn next(&mut self) -> anyhow::Result<Option<Frame>> {
-        let frame = self.reader.next(&mut self.records).context("cannot read the journal")?;
-        if let Some(frame) = &frame {
-            ensure!(
-                frame.rules == RULES,
+    /// The next frame.
+    fn next(&mut self) -> anyhow::Result<Option<Framed>> {
+        Ok(self.take(|_| true, 1)?.pop())
+    }
+
+    /// As many of the next frames as are at hand and end with record `until` or before; none if the next one does not.
+    fn up_to(&mut self, until: u64) -> anyhow::Result<Vec<Framed>> {
+        self.take(|framed| framed.last_number <= until, usize::MAX)
+    }
+
+    fn take(&mut self, wanted: impl Fn(&Framed) -> bool, most: usize) -> anyhow::Result<Vec<Framed>> {
+        if self.waiting.is_empty() {
+            self.waiting = self.ahead.more().context("cannot read the journal")?.into();
+        }
+        let count = self.waiting.iter().take(most).take_while(|framed| wanted(framed)).count();
+        let taken: Vec<Framed> = self.waiting.drain(..count).collect();
+        if let Some(other) = taken.iter().find(|framed| framed.frame.rules != RULES) {
+            bail!(
                 "the journal was executed by rules {}, and this version has rules {RULES}: run the version that wrote it, and stop \
                  it in order, so that it leaves a snapshot to start from",
-                frame.rules
+                other.frame.rules
             );
         }
+        self.taken = taken.last().map_or(self.taken, |framed| framed.last_number);
         if self.said.elapsed() >= PROGRESS_EVERY {
             self.said = Instant::now();
-            tracing::info!(number = self.reader.last_number(), records_per_second = self.speed(), "recovering");
+            tracing::info!(number = self.taken, records_per_second = self.speed(), "recovering");
         }
-        Ok(frame)
-    }
-
-    /// Checks that a frame's executions are what they were.
-    fn check(&self, frame: &Frame, hash: u64) -> anyhow::Result<()> {
-        ensure!(
-            frame.executions_hash.is_none_or(|recorded| recorded == hash),
-            "the journal's records up to {} come out differently than when they were executed",
-            self.reader.last_number()
-        );
-        Ok(())
+        Ok(taken)
     }
 
     fn speed(&self) -> u64 {
-        let done = (self.reader.last_number() + 1).saturating_sub(self.first);
+        let done = (self.taken + 1).saturating_sub(self.first);
         let took_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         done.saturating_mul(1_000) / took_ms
     }
@@ -271,31 +264,22 @@ pub(super) fn recover(
         tracing::info!(number = snapshot, open_orders = open, client_ids, "starting from a snapshot");
     }
     let mut frames = Frames::open(disk.clone(), snapshot + 1)?;
-    let mut next = frames.next()?;
-    let mut entries = Vec::new();
-    while let Some(frame) = next.as_ref().filter(|_| frames.reader.last_number() <= shown_elsewhere) {
-        let hash = replica.replay(&frames.records, admission.secret(), &mut entries);
-        frames.check(frame, hash)?;
-        admission.kept(&entries);
-        entries.clear();
-        next = frames.next()?;
-    }
+    replay(&mut replica, &admission, || frames.up_to(shown_elsewhere))?;
     let mut shown = Shown { read, hub, admission: admission.clone() };
     shown.hub.keep(executions.archive.clone());
     if replica.number() > 0 {
         shown.resume(&replica)?;
     }
     let mut executor = make(replica, admission);
-    while let Some(frame) = next {
-        let effects = executor.replay(&mut frames.records);
-        frames.check(&frame, effects.executions_hash)?;
+    while let Some(mut framed) = frames.next()? {
+        let effects = executor.replay(&mut framed.records);
+        Differs::check(&framed, effects.executions_hash)?;
         shown.define(&executor);
         effects.release(&shown.read, &shown.hub, &shown.admission);
-        next = frames.next()?;
     }
     executions.archive.check()?;
     let speed = frames.speed();
-    let recovered = frames.reader.finish().context("cannot read the journal")?;
+    let recovered = frames.ahead.finish().context("cannot read the journal")?;
     if let Some(torn) = &recovered.torn {
         tracing::warn!(%torn, "the journal's end was torn and is cut");
     }

@@ -21,11 +21,12 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use tokio::sync::oneshot;
 
+use super::ids::Chain;
 use super::recovery::{Found, read_snapshot};
 use crate::config::Retain;
 use crate::disk::Disk;
 use crate::engine::{Limits, RULES};
-use crate::executor::Replica;
+use crate::executor::{Replica, entries};
 use crate::journal::{Lock, Reader, Record, Snapshot, Snapshots, retire};
 use crate::queue::{Admission, Entry};
 use crate::read::ReadModel;
@@ -58,8 +59,8 @@ pub(super) struct Keeper {
     pub(super) retain: Retain,
     /// The newest snapshot: what the next one starts from.
     pub(super) newest: u64,
-    /// The newest file of ids that is part of it.
-    pub(super) ids: u64,
+    /// The files of ids that go with it.
+    pub(super) ids: Chain,
     pub(super) made: Arc<SnapshotsMade>,
 }
 
@@ -221,7 +222,7 @@ impl Thread {
                 replica
             }
         };
-        let mut entries = Vec::new();
+        let (mut known, mut outcomes) = (Vec::new(), Vec::new());
         let mut records: Vec<Record> = Vec::new();
         let mut reader = Reader::open(journal.clone(), replica.number() + 1)?;
         while replica.number() < until
@@ -231,11 +232,13 @@ impl Thread {
                 bail!("the venue stops");
             }
             ensure!(frame.rules == RULES, "the journal was executed by rules {}", frame.rules);
-            let hash = replica.replay(&records, admission.secret(), &mut entries);
+            outcomes.clear();
+            let hash = replica.replay(&records, &mut outcomes);
+            entries(admission.secret(), &records, &outcomes, &mut known);
             let differs = frame.executions_hash.is_some_and(|recorded| recorded != hash);
             ensure!(!differs, "the records up to {} come out differently than when they were executed", replica.number());
         }
-        self.write(&replica, &entries, started)
+        self.write(&replica, &known, started)
     }
 
     /// Waits until the log of executions is durable up to what the snapshot will have. A start uses no snapshot beyond it, so that
@@ -261,32 +264,30 @@ impl Thread {
             epoch: *epoch,
             number,
             stamp: replica.stamp(),
-            hash: *ids,
+            hash: 0,
             secret: admission.secret().to_bytes(),
-            payload: entries.iter().flat_map(Entry::to_bytes).collect(),
+            payload: Vec::new(),
         };
-        let mut newest_ids = *ids;
-        if !entries.is_empty() {
-            snapshots.write_ids(&snapshot)?;
-            newest_ids = number;
-        }
-        snapshot.payload = replica.save(newest_ids);
+        let all_ids = ids.extended(snapshots, &snapshot, entries)?;
+        snapshot.payload = replica.save(all_ids.newest());
         snapshot.hash = replica.engine().state_hash();
         snapshots.write(&snapshot)?;
         admission.saved(entries);
         let bytes = snapshot.payload.len();
-        (self.keeper.newest, self.keeper.ids) = (number, newest_ids);
+        let before = (std::mem::replace(&mut self.keeper.newest, number), std::mem::replace(&mut self.keeper.ids, all_ids));
         self.keeper.made.note(started.elapsed(), bytes);
         let took_ms = started.elapsed().as_millis();
-        let retired = self.retire();
+        let retired = self.retire(before);
         tracing::info!(number, bytes, ids = entries.len(), took_ms, "kept a snapshot");
         retired
     }
 
-    /// Lets go of what no snapshot that is kept needs.
-    fn retire(&self) -> anyhow::Result<()> {
-        let Keeper { journal, snapshots, retain, executions, .. } = &self.keeper;
+    /// Lets go of what no snapshot that is kept needs: the newest, or the one `before` with its ids.
+    fn retire(&self, before: (u64, Chain)) -> anyhow::Result<()> {
+        let Keeper { journal, snapshots, retain, executions, ids, .. } = &self.keeper;
         let unneeded = snapshots.tidy()?;
+        let needed: Vec<u64> = ids.numbers().chain(before.1.numbers()).collect();
+        snapshots.tidy_ids(before.0, &needed)?;
         let Retain::Bytes(bytes) = retain else { return Ok(()) };
         let unneeded = unneeded.min(executions.synced_number());
         let retired = retire(journal.as_ref(), unneeded, *bytes)?;

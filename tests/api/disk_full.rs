@@ -5,7 +5,12 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::mpsc,
+    time::timeout,
+};
 
 use crate::process::Server;
 use crate::venue::{Answer, PATIENCE, client, market, with};
@@ -166,6 +171,58 @@ async fn a_log_of_executions_that_may_not_grow_ends_in_words_and_loses_nothing()
     // More than the journal has by then: what is longer is the log of executions.
     let (_, last) = limited_to(64 * 1_024).await;
     assert!(last.starts_with("openoutcry: the task `executions` failed: cannot write"), "{last}");
+}
+
+/// Sends the head of a request to place `order`, and waits until the venue waits for its body.
+async fn begin(addr: SocketAddr, order: &Value) -> TcpStream {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let length = order.to_string().len();
+    let head = format!(
+        "POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    timeout(PATIENCE, stream.read_exact(&mut go_on)).await.unwrap().unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_the_journal_has_failed_an_order_is_refused_with_journal_failed_and_never_executed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let server = Server::spawn(&environment(data_dir)).await;
+    let order = |id: String| with(market("buy", "0.01"), json!({ "client_order_id": id }));
+    let late = order("late".to_owned());
+    let mut stream = begin(server.addr, &late).await;
+    let mut told = Told::default();
+    // More than nothing, and less than the journal has: its next write fails.
+    let limit = Rlimit { current: Some(1_024), maximum: Some(1_024) };
+    prlimit(Pid::from_raw(server.id().try_into().unwrap()), Resource::Fsize, limit).unwrap();
+    for n in 0.. {
+        let id = format!("early-{n}");
+        let answer = Answer::of(client().post(format!("http://{}/orders", server.addr)).json(&order(id.clone()))).await;
+        if answer.status == 201 {
+            told.acknowledged.insert(id, answer.body["order_id"].clone());
+            continue;
+        }
+        let (code, outcome) = (&answer.body["code"], &answer.body["outcome"]);
+        assert_eq!((answer.status, code, outcome), (503, &json!("journal_failed"), &json!("unknown")), "{}", answer.text);
+        told.unknown.push(id);
+        break;
+    }
+    // The venue ends, and answers what it has begun to read.
+    stream.write_all(late.to_string().as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("\"code\":\"journal_failed\"") && answer.contains("\"outcome\":\"not_accepted\""), "{answer}");
+    assert!(answer.to_lowercase().contains("\r\nretry-after: "), "{answer}");
+    told.refused.push("late".to_owned());
+    let last = last_words(server).await;
+    assert!(last.starts_with("openoutcry: the task `journal` failed: cannot write"), "{last}");
+    goes_on_with_room(data_dir, &told).await;
 }
 
 /// `OPENOUTCRY_SMALL_DISK=DIR`, a folder on a file system of about 66 MiB, makes it run there; see the README.

@@ -19,6 +19,7 @@ mod process;
 mod rates;
 mod recovery;
 mod shapes;
+mod slow_subscribers;
 mod snapshots;
 mod socket;
 mod socket_limits;

@@ -194,7 +194,7 @@ async fn a_handshake_that_cannot_be_is_a_problem() {
 }
 
 /// A WebSocket by hand, past its handshake; it takes in only `buffer` bytes unread, if any are named.
-async fn handshake(addr: SocketAddr, buffer: Option<u32>, query: &str) -> TcpStream {
+pub(crate) async fn handshake(addr: SocketAddr, buffer: Option<u32>, query: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     if let Some(bytes) = buffer {
         socket.set_recv_buffer_size(bytes).unwrap();

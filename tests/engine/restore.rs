@@ -4,7 +4,6 @@ use openoutcry::domain::*;
 use openoutcry::engine::{Engine, Limits, StateError};
 use openoutcry::executor::Replica;
 use openoutcry::journal::Record;
-use openoutcry::queue::Secret;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -65,22 +64,21 @@ proptest! {
             .map(|((stamp, command), number)| Record { number, stamp, command }).collect();
         let frames: Vec<&[Record]> = records.chunks(frame).collect();
         let at = at.index(frames.len());
-        let secret = Secret::from_bytes([7; 16]);
-        let (mut replica, mut ids) = (Replica::new(limits), Vec::new());
+        let (mut replica, mut outcomes) = (Replica::new(limits), Vec::new());
         for frame in frames.iter().take(at) {
-            replica.replay(frame, secret, &mut ids);
+            replica.replay(frame, &mut outcomes);
         }
         let payload = replica.save(5);
         let (mut restored, newest_ids) = Replica::restore(&payload, replica.number(), replica.stamp()).unwrap();
         prop_assert_eq!(newest_ids, 5);
-        let mut other_ids = ids.clone();
+        let mut other_outcomes = outcomes.clone();
         for frame in frames.iter().skip(at) {
-            let hash = replica.replay(frame, secret, &mut ids);
-            prop_assert_eq!(restored.replay(frame, secret, &mut other_ids), hash);
+            let hash = replica.replay(frame, &mut outcomes);
+            prop_assert_eq!(restored.replay(frame, &mut other_outcomes), hash);
         }
         prop_assert_eq!(restored.engine().state_hash(), replica.engine().state_hash());
         prop_assert_eq!((restored.public(), restored.number()), (replica.public(), replica.number()));
-        prop_assert_eq!(other_ids, ids);
+        prop_assert_eq!(other_outcomes, outcomes);
         for length in 0..payload.len().min(64) {
             prop_assert!(Replica::restore(&payload[..length], 1, Nanos(0)).is_err());
         }

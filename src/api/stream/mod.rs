@@ -58,6 +58,8 @@ pub struct StreamLimits {
     pub lag_limit: u64,
     /// How long it may take no bytes while there are some for it.
     pub stall_timeout: Duration,
+    /// How many bytes the system may hold for it; 0: as many as it likes.
+    pub send_buffer: usize,
 }
 
 /// The query of `GET /stream`.

@@ -119,7 +119,7 @@ impl Session {
             .max_write_buffer_size(WRITE_BUFFER);
         let inbound = WebSocketStream::from_raw_socket(Duplex::new(read, early), Role::Server, Some(config)).await;
         let subscriptions = Subscriptions::new(state.stream.lag_limit);
-        let outbox = Outbox::new(write);
+        let outbox = Outbox::new(write, state.stream.send_buffer);
         Self {
             state,
             speaker,
@@ -260,12 +260,15 @@ impl Session {
                 self.state.metrics.limit("in_flight");
             }
             let read_on = self.reads_on();
-            if self.outbox.left() == 0 {
+            let Self { state, subscriptions, outbox, .. } = self;
+            let filled = if outbox.left() == 0 {
                 progress = Instant::now();
-                let Self { state, subscriptions, outbox, .. } = self;
-                if let Err(lost) = outbox.fill(|out| subscriptions.fill(state, out)) {
-                    return lost.into();
-                }
+                outbox.fill(|out| subscriptions.fill(state, out))
+            } else {
+                subscriptions.check_lag()
+            };
+            if let Err(lost) = filled {
+                return lost.into();
             }
             let waiting = self.outbox.left() > 0;
             let reading = self.subscriptions.is_reading();
@@ -293,10 +296,9 @@ impl Session {
                         return end;
                     }
                 }
-                () = news(&mut self.news) => if let Err(lost) = self.subscriptions.check_lag() {
-                    return lost.into();
-                },
-                changed = public.changed(), if self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
+                // Who has not taken what is old is not woken by what is new.
+                () = news(&mut self.news), if !waiting => {}
+                changed = public.changed(), if !waiting && self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
                 _ = heartbeat.tick() => {
                     self.beat();
                 }

@@ -12,11 +12,13 @@
 //!
 //! Costs: one pass, about 60 bytes a record; memory is the largest frame and its records.
 
+mod ahead;
 mod segment;
 mod window;
 
 use std::{collections::VecDeque, fmt, path::PathBuf, sync::Arc};
 
+pub use self::ahead::{Framed, ReadAhead};
 use self::segment::{Found, Segment};
 use super::format::{FrameHeader, Header, segment_first, segment_name};
 use super::{Damage, JournalError, Record, codec};
