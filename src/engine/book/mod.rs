@@ -157,6 +157,13 @@ impl Book {
         self.ladder_mut(nodes[slot].side).resize(nodes, slot, leaves)
     }
 
+    /// Trades `quantity` with the oldest node at the best price of a side, which has that much, and takes it out when nothing is
+    /// left. Returns what still stands at its price.
+    #[inline(always)]
+    pub fn fill_front<T>(&mut self, side: Side, nodes: &mut Nodes<T>, quantity: i64) -> i128 {
+        self.ladder_mut(side).fill_front(nodes, quantity)
+    }
+
     /// Trades `quantity` with a resting node and takes it out when nothing is left. Returns what still stands at its price.
     #[inline]
     pub fn fill<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, quantity: i64) -> i128 {
@@ -193,7 +200,7 @@ impl Book {
             let Node { leaves, id, .. } = nodes[slot];
             let quantity = left.min(leaves);
             traded(Match { maker: id, slot, price, quantity });
-            self.fill(nodes, slot, quantity);
+            self.fill_front(side.opposite(), nodes, quantity);
             if leaves == quantity {
                 nodes.free(slot);
             }
