@@ -190,8 +190,8 @@ impl Engine {
     /// What the account must hold for `lots` valued at a price, if it has that.
     #[inline(always)]
     fn check_balance(&self, place: &Place, market: u32, lots: i64, price: i64) -> Result<i128, Because> {
-        let account = place.account.0;
-        if !self.ledger.account(account).checked {
+        let account = self.ledger.account(place.account.0);
+        if !account.checked {
             return Ok(0);
         }
         let rules = &self.markets[market].rules;
@@ -199,7 +199,7 @@ impl Engine {
             Side::Buy => (rules.quote, rules.base),
             Side::Sell => (rules.base, rules.quote),
         };
-        if self.ledger.is_full(account, receives) {
+        if account.is_full(receives) {
             return Err(Because::from(Code::BalanceLimit));
         }
         let hold = if place.order_type == OrderType::Market && place.side == Side::Buy {
@@ -207,7 +207,7 @@ impl Engine {
         } else {
             rules.hold(place.side, notional(price, lots), lots)
         };
-        if hold > self.ledger.row(account, pays).free {
+        if hold > account.find_row(pays).free {
             return Err(Because::from(Code::InsufficientBalance));
         }
         Ok(hold)

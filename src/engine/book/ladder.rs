@@ -72,7 +72,7 @@ pub struct Ladder {
     directory: Directory,
     /// The level of the highest key.
     best: u32,
-    /// Its key.
+    /// Its key; the least of all numbers if there is none.
     best_key: i64,
 }
 
@@ -100,6 +100,12 @@ impl Ladder {
     #[inline(always)]
     pub fn best(&self) -> Option<i64> {
         if self.best == NONE { None } else { Some(self.best_key) }
+    }
+
+    /// The highest key in use; the least of all numbers if there is none.
+    #[inline(always)]
+    pub(super) const fn best_key(&self) -> i64 {
+        self.best_key
     }
 
     /// The level of the highest key.
@@ -172,7 +178,7 @@ impl Ladder {
     #[inline]
     fn occupy(&mut self, level: u32, key: i64) {
         self.pages[level >> PAGE_BITS].used |= 1 << (level % PAGE);
-        if self.best == NONE || key > self.best_key {
+        if key > self.best_key {
             (self.best, self.best_key) = (level, key);
         }
     }

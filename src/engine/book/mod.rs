@@ -91,6 +91,18 @@ impl Book {
         self.ladder(side).best().map(|key| flip(side, key))
     }
 
+    /// Whether an order of a side reaches anything at its limit.
+    #[inline(always)]
+    pub fn is_reached(&self, side: Side, limit: i64) -> bool {
+        self.ladder(side.opposite()).best_key() >= flip(side.opposite(), limit)
+    }
+
+    /// Whether the best bid is at or above the best ask.
+    #[inline(always)]
+    pub const fn is_crossed(&self) -> bool {
+        self.bids.best_key() >= flip(Side::Sell, self.asks.best_key())
+    }
+
     /// The best price of a side and the slot of its oldest node.
     #[inline(always)]
     pub fn front(&self, side: Side) -> Option<(i64, u32)> {

@@ -131,11 +131,13 @@ impl<T: Copy + Default> Nodes<T> {
         self.slab.push(Pair { node: Node::order(0, NONE, NONE, Side::Buy, 0, 0), beside: T::default() })
     }
 
-    /// Gives the slot of an unlinked node back.
+    /// Gives the slot of an unlinked node back. Returns what lay beside it.
     #[inline(always)]
-    pub fn free(&mut self, slot: u32) {
-        self.slab[slot].node.next = self.free;
+    pub fn free(&mut self, slot: u32) -> T {
+        let pair = &mut self.slab[slot];
+        pair.node.next = self.free;
         self.free = slot;
+        pair.beside
     }
 }
 
