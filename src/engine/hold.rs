@@ -53,7 +53,7 @@ impl Rules {
 
     /// The asset that an order holds.
     #[inline(always)]
-    fn held_asset(&self, side: Side) -> u32 {
+    pub(super) fn held_asset(&self, side: Side) -> u32 {
         select_unpredictable(side == Side::Buy, self.quote, self.base)
     }
 }

@@ -86,7 +86,7 @@ impl Engine {
     ) -> i128 {
         taker.node.leaves -= quantity;
         let Node { id, side, instrument: market, .. } = taker.node;
-        let Market { last, book, rules, .. } = &mut self.markets[market];
+        let Market { last, book, rules, stops, .. } = &mut self.markets[market];
         *last = price;
         let deal = Deal::new(self.last.next_trade(), rules, price, quantity, worth);
         let node = &self.orders.nodes[maker];
@@ -99,16 +99,19 @@ impl Engine {
             Owner::Exchange => (false, None),
         };
         if checked != other_checked {
-            clerk.settle_world(&deal, if checked { side.opposite() } else { side });
+            clerk.settle_world(rules, deal.base, deal.value, if checked { side.opposite() } else { side });
         }
         let total = book.fill_front(side.opposite(), &mut self.orders.nodes, quantity);
+        let triggers = stops.any(TriggerBy::Last);
         if let Some(progress) = done {
             self.retire_filled(maker, progress);
         }
         if owner == Owner::Exchange && self.orders.nodes[maker].place == Place::Nowhere {
             self.exhaust_quote(market, maker);
         }
-        self.trigger_reached(market, TriggerBy::Last);
+        if triggers {
+            self.trigger_reached(market, TriggerBy::Last);
+        }
         total
     }
 
@@ -131,7 +134,7 @@ impl Engine {
         let mut clerk = Clerk { ledger: &mut self.ledger, last: &mut self.last, events, now: self.now };
         let (checked, done) = clerk.settle_maker(maker, &deal, &mut self.orders);
         if checked {
-            clerk.settle_world(&deal, side.opposite());
+            clerk.settle_world(rules, deal.base, deal.value, side.opposite());
         }
         let total = book.fill(&mut self.orders.nodes, maker, quantity);
         if let Some(progress) = done {
@@ -216,8 +219,7 @@ impl Clerk<'_> {
 
     /// Books the side of an exchange, or of an account that is not checked, against a client's that is.
     #[inline(never)]
-    fn settle_world(&mut self, deal: &Deal, side: Side) {
-        let Deal { rules, base, value, .. } = *deal;
+    fn settle_world(&mut self, rules: &Rules, base: i128, value: i128, side: Side) {
         let (base, quote) = match side {
             Side::Buy => (base, -value),
             Side::Sell => (-base, value),
