@@ -130,9 +130,10 @@ impl Book {
         self.ladder(side).total(flip(side, price))
     }
 
-    /// Looks at what taking a node out would touch: its level and its neighbours. What it comes to means nothing.
+    /// Looks at what taking a node out would touch, its level and its neighbours, so that it is at hand by then. What it comes
+    /// to means nothing: it is for [`std::hint::black_box`].
     #[inline(always)]
-    pub(super) fn glance<T>(&self, nodes: &Nodes<T>, node: &Node) -> u32 {
+    pub fn glance<T>(&self, nodes: &Nodes<T>, node: &Node) -> u32 {
         let near = |slot: u32| nodes.find(slot).map_or(0, |node| node.level);
         self.ladder(node.side).glance(node.level) ^ near(node.previous) ^ near(node.next)
     }

@@ -10,6 +10,9 @@ use crate::engine::table::{NONE, Slab};
 /// Leaves of a quote without a size: any amount.
 pub const UNLIMITED: i64 = i64::MAX;
 
+/// Slots, in use or free, that fit the fastest memory: a mebibyte of them.
+const AT_HAND: u32 = 16_384;
+
 /// What a node stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -142,10 +145,10 @@ impl<T: Copy + Default> Nodes<T> {
 }
 
 impl<T> Nodes<T> {
-    /// How many slots there are, in use or free.
+    /// Whether there are so few slots, in use or free, that looking ahead at them gains nothing.
     #[inline(always)]
-    pub(in crate::engine) const fn len(&self) -> u32 {
-        self.slab.len()
+    pub const fn are_at_hand(&self) -> bool {
+        self.slab.len() <= AT_HAND
     }
 
     /// A node, in use or free, if there is one.
