@@ -237,7 +237,6 @@ const fn event_of(leaves: i64) -> ExecutionType {
 
 impl Account {
     /// Moves the money of one side, for an order that is now for `leaves`; none of an account that is not checked. Returns the fee.
-    #[expect(clippy::too_many_arguments, reason = "an order that has not changed yet, field by field")]
     #[inline(always)]
     fn settle(&mut self, side: Side, price: i64, leaves: i64, deal: &Deal, role: Liquidity, in_hand: &mut i128) -> i128 {
         let rules = deal.rules;
