@@ -12,14 +12,11 @@ use crate::domain::OrderId;
 /// How many orders are looked at together: more than a processor can wait for at once.
 pub const AHEAD_MAX: usize = 64;
 
-/// Slots of orders, in use or free, up to which nothing is fetched: a mebibyte of them.
-const AT_HAND: u32 = 16_384;
-
 impl Engine {
     /// Fetches what canceling or replacing these orders will need. Of more than [`AHEAD_MAX`], the first so many.
     #[inline]
     pub fn look_ahead(&self, orders: impl Iterator<Item = OrderId>) {
-        if self.orders.nodes.len() > AT_HAND {
+        if !self.orders.nodes.are_at_hand() {
             self.fetch(orders);
         }
     }

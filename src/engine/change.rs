@@ -79,15 +79,16 @@ impl Engine {
     pub(super) fn end(&mut self, slot: u32, event: ExecutionType, code: Option<Code>, events: &mut Events) {
         let (mut node, mut terms) = (self.orders.nodes[slot], self.orders.terms(slot));
         self.release_hold(&node, &terms);
-        self.unlink(slot, events);
+        self.unlink(slot, &node, events);
         node.leaves = 0;
         self.tell(&node, &mut terms, event, code.map(Because::from), events);
         self.retire(slot, &node, &terms);
     }
 
     /// Takes a live order out of the book, or from among the stops.
-    fn unlink(&mut self, slot: u32, events: &mut Events) {
-        let Node { instrument: market, side, price, place, .. } = self.orders.nodes[slot];
+    #[inline(always)]
+    fn unlink(&mut self, slot: u32, node: &Node, events: &mut Events) {
+        let Node { instrument: market, side, price, place, .. } = *node;
         match place {
             Place::Nowhere => {}
             Place::Book => {
@@ -138,8 +139,9 @@ impl Engine {
 
     /// Gives an order new terms and lets it come in anew.
     fn requeue(&mut self, slot: u32, change: Change, events: &mut Events) {
-        let waits = self.orders.nodes[slot].place == Place::Stops;
-        self.unlink(slot, events);
+        let node = self.orders.nodes[slot];
+        let waits = node.place == Place::Stops;
+        self.unlink(slot, &node, events);
         let terms = Terms { quantity: change.quantity, trigger: change.trigger, ..self.orders.terms(slot) };
         let node = &mut self.orders.nodes[slot];
         (node.price, node.leaves) = (change.price, change.leaves);

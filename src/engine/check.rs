@@ -128,10 +128,12 @@ impl Engine {
             return Err(Because::from(Code::TickSize));
         }
         let quantity = self.whole_lots(number, place.quantity)?;
-        let valued_at = match place.order_type {
-            OrderType::Limit | OrderType::StopLimit => price,
-            OrderType::StopLoss => trigger,
-            OrderType::Market => market.book.best(side.opposite()).unwrap_or(0),
+        let valued_at = if price > 0 {
+            price
+        } else if trigger > 0 {
+            trigger
+        } else {
+            market.book.best(side.opposite()).unwrap_or(0)
         };
         market.check_size(quantity, valued_at)?;
         market.check_band(price)?;
@@ -145,7 +147,7 @@ impl Engine {
         if market.rules.rejects_unmarketable {
             market.check_marketable(side, price, trigger, trigger_by)?;
         }
-        let hold = self.check_balance(place, number, quantity, valued_at)?;
+        let hold = self.check_balance(place, number, market, quantity, valued_at)?;
         Ok(Draft { market: number, quantity, price, trigger, trigger_by, expire_at, hold })
     }
 
@@ -189,25 +191,22 @@ impl Engine {
 
     /// What the account must hold for `lots` valued at a price, if it has that.
     #[inline(always)]
-    fn check_balance(&self, place: &Place, market: u32, lots: i64, price: i64) -> Result<i128, Because> {
-        let account = place.account.0;
-        if !self.ledger.account(account).checked {
+    fn check_balance(&self, place: &Place, number: u32, market: &Market, lots: i64, price: i64) -> Result<i128, Because> {
+        let account = self.ledger.account(place.account.0);
+        if !account.checked {
             return Ok(0);
         }
-        let rules = &self.markets[market].rules;
-        let (pays, receives) = match place.side {
-            Side::Buy => (rules.quote, rules.base),
-            Side::Sell => (rules.base, rules.quote),
-        };
-        if self.ledger.is_full(account, receives) {
+        let rules = &market.rules;
+        let (pays, receives) = (rules.held_asset(place.side), rules.held_asset(place.side.opposite()));
+        if account.is_full(receives) {
             return Err(Because::from(Code::BalanceLimit));
         }
         let hold = if place.order_type == OrderType::Market && place.side == Side::Buy {
-            self.market_cost(place, market, lots)
+            self.market_cost(place, number, lots)
         } else {
             rules.hold(place.side, notional(price, lots), lots)
         };
-        if hold > self.ledger.row(account, pays).free {
+        if hold > account.find_row(pays).free {
             return Err(Because::from(Code::InsufficientBalance));
         }
         Ok(hold)

@@ -65,14 +65,14 @@ pub(super) struct Ring {
     ended: Table<Closed>,
     /// Where more of each is kept, apart, so that giving that back need not fetch the order.
     extras: Table<u32>,
-    /// The place of the oldest, where the next one goes.
-    oldest: u32,
+    /// Where the next one goes; once the ring is full, the place of the oldest.
+    next: u32,
     kept: u32,
 }
 
 impl Ring {
     pub(super) const fn new(kept: u32) -> Self {
-        Self { ended: Table::new(), extras: Table::new(), oldest: 0, kept }
+        Self { ended: Table::new(), extras: Table::new(), next: 0, kept }
     }
 
     /// How many are kept.
@@ -112,31 +112,43 @@ impl Ring {
 
     /// The place where the next one goes.
     #[inline(always)]
-    pub(super) fn next_place(&self) -> u32 {
-        if self.ended.len() >= self.kept { self.oldest } else { self.ended.len() }
+    pub(super) const fn next_place(&self) -> u32 {
+        self.next
     }
 
     /// Keeps an order there, and where more of it is kept. Returns where more is kept of what is forgotten, or [`NONE`].
     #[inline(always)]
     pub(super) fn push(&mut self, node: &Node, terms: &Terms, extra: u32) -> u32 {
-        if self.ended.len() < self.kept {
-            self.ended.push(Closed::new(node, terms));
-            self.extras.push(extra);
-            return NONE;
+        let (place, next) = (self.next, self.after(self.next));
+        if let (Some(closed), Some(kept)) = (self.ended.find_mut(place), self.extras.find_mut(place)) {
+            *closed = Closed::new(node, terms);
+            self.next = next;
+            return std::mem::replace(kept, extra);
         }
+        self.grow(node, terms, extra)
+    }
+
+    /// Keeps an order while there are fewer than are kept.
+    #[cold]
+    fn grow(&mut self, node: &Node, terms: &Terms, extra: u32) -> u32 {
         if self.kept == 0 {
             return extra;
         }
-        let place = self.oldest;
-        self.ended[place] = Closed::new(node, terms);
+        self.ended.push(Closed::new(node, terms));
+        self.extras.push(extra);
+        self.next = self.after(self.next);
+        NONE
+    }
+
+    #[inline(always)]
+    const fn after(&self, place: u32) -> u32 {
         let next = place.wrapping_add(1);
-        self.oldest = if next == self.kept { 0 } else { next };
-        std::mem::replace(&mut self.extras[place], extra)
+        if next == self.kept { 0 } else { next }
     }
 
     /// All ids, the first to be forgotten first.
     pub(super) fn ids(&self) -> impl Iterator<Item = u64> + '_ {
-        let (younger, older) = self.ended.as_slice().split_at(self.oldest as usize);
+        let (younger, older) = self.ended.as_slice().split_at(self.next as usize);
         older.iter().chain(younger).map(|closed| closed.id)
     }
 }

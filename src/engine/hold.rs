@@ -53,7 +53,7 @@ impl Rules {
 
     /// The asset that an order holds.
     #[inline(always)]
-    fn held_asset(&self, side: Side) -> u32 {
+    pub(super) fn held_asset(&self, side: Side) -> u32 {
         select_unpredictable(side == Side::Buy, self.quote, self.base)
     }
 }
@@ -89,30 +89,37 @@ impl Engine {
     /// Holds what a new order needs, and returns what of it the order has in hand. The caller knows that the account has it.
     #[inline(always)]
     pub(super) fn hold_first(&mut self, node: &Node, terms: &Terms, amount: i128) -> i128 {
-        if !self.ledger.account(node.account).checked {
+        let account = self.ledger.account_mut(node.account);
+        if !account.checked {
             return 0;
         }
         let rules = &self.markets[node.instrument].rules;
-        self.ledger.prepare(node.account, rules.base, rules.quote);
-        self.ledger.account_mut(node.account).hold(rules.held_asset(node.side), amount);
+        account.prepare(rules.base.max(rules.quote));
+        account.hold(rules.held_asset(node.side), amount);
         if buys_at_any_price(node, terms) { amount } else { 0 }
     }
 
     /// Sets free all that is held for an order that rests or waits, and is about to end.
     #[inline(always)]
     pub(super) fn release_hold(&mut self, node: &Node, terms: &Terms) {
-        let rules = &self.markets[node.instrument].rules;
-        self.move_hold(node, -self.hold_in(rules, node, terms, Offer::of(node, terms)));
+        let account = self.ledger.account_mut(node.account);
+        if account.checked {
+            let rules = &self.markets[node.instrument].rules;
+            account.hold(rules.held_asset(node.side), -rules.hold_for(node, terms, Offer::of(node, terms)));
+        }
     }
 
     /// Sets free all that is held for an order that comes in, and is about to end.
     pub(super) fn release_taker(&mut self, taker: &mut Taker) {
         let Taker { node, terms, in_hand, .. } = taker;
         let Node { price, leaves, .. } = *node;
-        let rules = &self.markets[node.instrument].rules;
-        // A stop that comes in has fired: its trigger no longer counts.
-        let held = self.hold_in(rules, node, terms, Offer { price, trigger: 0, leaves });
-        self.move_hold(node, -(held + std::mem::take(in_hand)));
+        let account = self.ledger.account_mut(node.account);
+        if account.checked {
+            let rules = &self.markets[node.instrument].rules;
+            // A stop that comes in has fired: its trigger no longer counts.
+            let held = rules.hold_for(node, terms, Offer { price, trigger: 0, leaves });
+            account.hold(rules.held_asset(node.side), -(held + std::mem::take(in_hand)));
+        }
     }
 
     /// Sets free what an order that comes in no longer needs, now that it is for `leaves`.
@@ -159,6 +166,7 @@ impl Engine {
     pub(super) fn is_full(&self, slot: u32) -> bool {
         let Node { account, side, instrument, .. } = self.orders.nodes[slot];
         let receives = self.markets[instrument].rules.held_asset(side.opposite());
-        self.ledger.account(account).checked && self.ledger.is_full(account, receives)
+        let account = self.ledger.account(account);
+        account.checked && account.is_full(receives)
     }
 }

@@ -48,13 +48,29 @@ impl Place {
 /// [`PAGE`] ids in a row.
 type Page = [Place; PAGE];
 
+/// A page, and what there is to know of it.
+#[derive(Debug, Default)]
+struct Leaf {
+    /// `None` once it is given up.
+    page: Option<Box<Page>>,
+    /// How many of its ids have not ended, those yet to come included.
+    pending: u16,
+}
+
+impl Leaf {
+    #[inline(always)]
+    fn set(&mut self, id: u64, place: Place) {
+        if let Some(known) = self.page.as_deref_mut().and_then(|page| page.get_mut(Index::offset(id))) {
+            *known = place;
+        }
+    }
+}
+
 /// Places by order id.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    pages: VecDeque<Option<Box<Page>>>,
-    /// How many ids of each page have not ended, those yet to come included.
-    pending: VecDeque<u16>,
-    /// The number of the first page in `pages`.
+    leaves: VecDeque<Leaf>,
+    /// The number of the first page in `leaves`.
     first: u64,
     /// The pages whose orders have all ended, each with how many had ended by then.
     done: VecDeque<(u64, u64)>,
@@ -68,21 +84,19 @@ impl Index {
     /// Keeps the slot of a new order. Ids come in order, each once.
     #[inline(always)]
     pub(super) fn insert(&mut self, id: u64, slot: u32) {
-        let at = self.page_of(id);
-        self.set(at, id, Place::live(slot));
+        if let Some(leaf) = self.leaf(id) {
+            leaf.set(id, Place::live(slot));
+        }
     }
 
-    /// Keeps the place of an id that is the next one, or known.
+    /// The page of an id that is the next one, or known.
     #[inline(always)]
-    fn set(&mut self, at: usize, id: u64, place: Place) {
-        if at == self.pages.len() {
+    fn leaf(&mut self, id: u64) -> Option<&mut Leaf> {
+        let at = self.page_of(id);
+        if at == self.leaves.len() {
             self.add_page();
         }
-        if let Some(Some(page)) = self.pages.get_mut(at)
-            && let Some(known) = page.get_mut(Self::offset(id))
-        {
-            *known = place;
-        }
+        self.leaves.get_mut(at)
     }
 
     #[cold]
@@ -90,9 +104,8 @@ impl Index {
         let mut page = self.spare.pop().unwrap_or_else(|| Box::new([Place::NOWHERE; PAGE]));
         page.fill(Place::NOWHERE);
         // There is no id 0.
-        let first = self.first == 0 && self.pages.is_empty();
-        self.pending.push_back(if first { 511 } else { 512 });
-        self.pages.push_back(Some(page));
+        let pending = if self.first == 0 && self.leaves.is_empty() { 511 } else { 512 };
+        self.leaves.push_back(Leaf { page: Some(page), pending });
     }
 
     /// Keeps the place of an order that has ended, known or the next one; gives pages up that no longer count, given how many
@@ -100,11 +113,10 @@ impl Index {
     #[inline(always)]
     pub(super) fn close(&mut self, id: u64, place: u32, kept: u64) {
         self.ended = self.ended.wrapping_add(1);
-        let at = self.page_of(id);
-        self.set(at, id, Place::closed(place));
-        if let Some(pending) = self.pending.get_mut(at) {
-            *pending = pending.wrapping_sub(1);
-            if *pending == 0 {
+        if let Some(leaf) = self.leaf(id) {
+            leaf.set(id, Place::closed(place));
+            leaf.pending = leaf.pending.wrapping_sub(1);
+            if leaf.pending == 0 {
                 self.done.push_back((id >> PAGE_BITS, self.ended));
             }
         }
@@ -120,12 +132,11 @@ impl Index {
     fn give_up(&mut self) {
         if let Some((number, _)) = self.done.pop_front() {
             let at = usize::try_from(number.wrapping_sub(self.first)).unwrap_or(usize::MAX);
-            if let Some(page) = self.pages.get_mut(at) {
-                self.spare.extend(page.take());
+            if let Some(leaf) = self.leaves.get_mut(at) {
+                self.spare.extend(leaf.page.take());
             }
-            while let Some(None) = self.pages.front() {
-                self.pages.pop_front();
-                self.pending.pop_front();
+            while let Some(Leaf { page: None, .. }) = self.leaves.front() {
+                self.leaves.pop_front();
                 self.first = self.first.wrapping_add(1);
             }
         }
@@ -134,20 +145,20 @@ impl Index {
     /// The place of an id, which may have been given to another since, if it has ended.
     #[inline(always)]
     pub(super) fn find(&self, id: u64) -> Option<Place> {
-        let page = self.pages.get(self.page_of(id))?.as_deref()?;
+        let page = self.leaves.get(self.page_of(id))?.page.as_deref()?;
         page.get(Self::offset(id)).copied().filter(|place| *place != Place::NOWHERE)
     }
 
     /// All ids in use, in order, and some that no longer are.
     pub(super) fn ids(&self) -> impl Iterator<Item = u64> + '_ {
-        let pages = (self.first..).zip(&self.pages).filter_map(|(number, page)| Some((number, page.as_deref()?)));
+        let pages = (self.first..).zip(&self.leaves).filter_map(|(number, leaf)| Some((number, leaf.page.as_deref()?)));
         pages.flat_map(|(number, page)| {
             let known = (number << PAGE_BITS..).zip(page).filter(|(_, place)| **place != Place::NOWHERE);
             known.map(|(id, _)| id)
         })
     }
 
-    /// Where in `pages` an id belongs; far beyond them for what was given up.
+    /// Where in `leaves` an id belongs; far beyond them for what was given up.
     #[inline(always)]
     fn page_of(&self, id: u64) -> usize {
         usize::try_from((id >> PAGE_BITS).wrapping_sub(self.first)).unwrap_or(usize::MAX)
@@ -183,7 +194,7 @@ mod tests {
         assert_eq!(index.find(u64::MAX), None);
         let ids: Vec<u64> = index.ids().collect();
         assert!(ids.is_sorted() && ids.len() < 3_000);
-        assert!(index.pages.iter().flatten().count() + index.spare.len() < 8);
+        assert!(index.leaves.iter().filter(|leaf| leaf.page.is_some()).count() + index.spare.len() < 8);
     }
 
     #[test]

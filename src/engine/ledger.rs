@@ -123,7 +123,7 @@ impl Ledger {
     /// What an account has of an asset.
     #[inline]
     pub(super) fn row(&self, account: u32, asset: u32) -> Row {
-        self.accounts[account].rows.find(asset).copied().unwrap_or_default()
+        self.accounts[account].find_row(asset)
     }
 
     /// What an account has of each asset that it ever had.
@@ -131,13 +131,10 @@ impl Ledger {
         self.accounts.find(account).map_or(&[], |account| account.rows.as_slice())
     }
 
-    #[inline]
     fn row_mut(&mut self, account: u32, asset: u32) -> &mut Row {
-        let rows = &mut self.accounts[account].rows;
-        while rows.len() <= asset {
-            rows.push(Row::default());
-        }
-        &mut rows[asset]
+        let account = &mut self.accounts[account];
+        account.prepare(asset);
+        &mut account.rows[asset]
     }
 
     /// Adds to a free balance, or takes from it.
@@ -158,22 +155,6 @@ impl Ledger {
         let pot = &mut self.pots[asset];
         pot.deposited = pot.deposited.wrapping_add(amount);
         Ok(())
-    }
-
-    /// Whether an account has so much of an asset that it may get no more.
-    #[inline]
-    pub(super) fn is_full(&self, account: u32, asset: u32) -> bool {
-        let row = self.row(account, asset);
-        row.free + row.held > Money::BALANCE_MAX.units()
-    }
-
-    /// Makes sure that an account has a place for each of two assets.
-    #[inline]
-    pub(super) fn prepare(&mut self, account: u32, one: u32, other: u32) {
-        let last = one.max(other);
-        if self.accounts[account].rows.len() <= last {
-            self.row_mut(account, last);
-        }
     }
 
     /// Adds to what the world outside has gained.
@@ -220,6 +201,34 @@ impl Ledger {
 }
 
 impl Account {
+    /// What it has of an asset.
+    #[inline(always)]
+    pub(super) fn find_row(&self, asset: u32) -> Row {
+        self.rows.find(asset).copied().unwrap_or_default()
+    }
+
+    /// Whether it has so much of an asset that it may get no more.
+    #[inline(always)]
+    pub(super) fn is_full(&self, asset: u32) -> bool {
+        let row = self.find_row(asset);
+        row.free + row.held > Money::BALANCE_MAX.units()
+    }
+
+    /// Makes sure that it has a place for an asset.
+    #[inline(always)]
+    pub(super) fn prepare(&mut self, asset: u32) {
+        if self.rows.len() <= asset {
+            self.extend(asset);
+        }
+    }
+
+    #[cold]
+    fn extend(&mut self, asset: u32) {
+        while self.rows.len() <= asset {
+            self.rows.push(Row::default());
+        }
+    }
+
     /// What it has of an asset that it was prepared for.
     #[inline(always)]
     pub(super) fn row(&self, asset: u32) -> Row {

@@ -1,6 +1,6 @@
 //! A market: all that changes of one instrument. Its book, its waiting stops, its exchanges' quotes, its prices.
 
-use super::book::{Book, Ladder, Nodes, Place, reaches};
+use super::book::{Book, Ladder, Nodes, Place};
 use super::rules::Rules;
 use super::table::NONE;
 use crate::domain::{Side, TriggerBy};
@@ -91,8 +91,7 @@ impl Market {
     /// Whether an order that may rest does so at once: it reaches nothing.
     #[inline(always)]
     pub(super) fn rests(&self, side: Side, price: i64) -> bool {
-        let reached = self.book.best(side.opposite()).is_some_and(|best| reaches(side, best, price));
-        !reached && !self.rules.rejects_unmarketable
+        !self.book.is_reached(side, price) && !self.rules.rejects_unmarketable
     }
 
     /// The price that stops of this kind watch, in half ticks; 0: none.

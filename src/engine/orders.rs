@@ -269,8 +269,7 @@ impl Orders {
     pub(super) fn close(&mut self, slot: u32, node: &Node, terms: &Terms) {
         let mut extra = terms.extra;
         if slot != NONE {
-            extra = self.nodes.beside(slot).extra;
-            self.nodes.free(slot);
+            extra = self.nodes.free(slot).extra;
         }
         if extra != NONE || !is_narrow(terms.notional) {
             extra = self.keep_ended(extra, terms.notional);

@@ -62,7 +62,7 @@ impl Engine {
             self.park_or_fire(slot, events);
         } else if terms.may_rest() && self.markets[market].rests(node.side, price) {
             let slot = self.open(node, &terms);
-            self.rest(slot, events);
+            self.rest(slot, &node, events);
         } else {
             self.come_in(Taker { node, terms, slot: NONE, in_hand }, events);
         }
@@ -83,7 +83,7 @@ impl Engine {
         let nothing_rests = self.markets[taker.node.instrument].rules.rejects_unmarketable;
         if stop == Stop::Nothing && taker.terms.may_rest() && !nothing_rests {
             let slot = self.settle_down(taker);
-            self.rest(slot, events);
+            self.rest(slot, &taker.node, events);
         } else {
             self.end_taker(taker, stop, events);
         }
@@ -114,8 +114,8 @@ impl Engine {
 
     /// Lets an order stand in the book, behind what is there.
     #[inline(always)]
-    fn rest(&mut self, slot: u32, events: &mut Events) {
-        let Node { instrument: market, side, price, .. } = self.orders.nodes[slot];
+    fn rest(&mut self, slot: u32, node: &Node, events: &mut Events) {
+        let Node { instrument: market, side, price, .. } = *node;
         let total = self.markets[market].book.rest(&mut self.orders.nodes, slot);
         self.tell_level(market, side, price, total, events);
     }

@@ -4,6 +4,7 @@
 
 use super::book::{Node, UNLIMITED_SHARE};
 use super::ledger::Account;
+use super::orders::Orders;
 use super::table::NONE;
 use super::terms::{Beside, NEVER, Order, Progress, Terms};
 use super::{Counters, Engine};
@@ -96,32 +97,7 @@ impl Engine {
         let account = self.ledger.account_mut(node.account);
         let told = Told::of(terms);
         self.last.tell(account, node, node.leaves, told, event, None, because, self.now, &mut events.executions);
-        self.tell_more(terms, events);
-    }
-
-    /// Adds to the last execution what few orders have.
-    #[inline(always)]
-    pub(super) fn tell_more(&self, terms: &Terms, events: &mut Events) {
-        if terms.extra != NONE {
-            self.tell_extra(terms.extra, terms.trigger, terms.expire_at, events);
-        }
-    }
-
-    /// Adds to the last execution what is kept aside of its order, which has a slot.
-    #[inline(never)]
-    pub(super) fn tell_kept(&self, extra: u32, events: &mut Events) {
-        let (trigger, expire_at) = self.orders.kept_ends(extra);
-        self.tell_extra(extra, trigger, expire_at, events);
-    }
-
-    /// Takes values, not the terms, so that these may stay in registers.
-    #[inline(never)]
-    fn tell_extra(&self, extra: u32, trigger: i64, expire_at: i64, events: &mut Events) {
-        if let Some(execution) = events.executions.last_mut() {
-            execution.client_order_id = self.orders.client_order_id(extra);
-            execution.trigger_price = Price::new(trigger);
-            execution.expire_at = Some(Nanos(expire_at)).filter(|end| end.0 != NEVER);
-        }
+        self.orders.tell_more(terms, events);
     }
 
     /// Tells of an order that has ended, and stays as it is.
@@ -131,7 +107,7 @@ impl Engine {
         let account = self.ledger.account_mut(node.account);
         let (told, because) = (Told::of(&terms), Some(because));
         self.last.tell(account, &node, node.leaves, told, event, None, because, self.now, &mut events.executions);
-        self.tell_more(&terms, events);
+        self.orders.tell_more(&terms, events);
     }
 
     /// Tells what now stands at a price.
@@ -144,7 +120,43 @@ impl Engine {
     }
 }
 
+impl Orders {
+    /// Adds to the last execution what few orders have.
+    #[inline(always)]
+    pub(super) fn tell_more(&self, terms: &Terms, events: &mut Events) {
+        if terms.extra != NONE {
+            self.tell_extra(terms.extra, terms.trigger, terms.expire_at, events);
+        }
+    }
+
+    /// Adds to the last execution what is kept aside of its order, which has a slot.
+    #[inline(never)]
+    pub(super) fn tell_kept(&self, extra: u32, events: &mut Events) {
+        let (trigger, expire_at) = self.kept_ends(extra);
+        self.tell_extra(extra, trigger, expire_at, events);
+    }
+
+    /// Takes values, not the terms, so that these may stay in registers.
+    #[inline(never)]
+    fn tell_extra(&self, extra: u32, trigger: i64, expire_at: i64, events: &mut Events) {
+        if let Some(execution) = events.executions.last_mut() {
+            execution.client_order_id = self.client_order_id(extra);
+            execution.trigger_price = Price::new(trigger);
+            execution.expire_at = Some(Nanos(expire_at)).filter(|end| end.0 != NEVER);
+        }
+    }
+}
+
 impl Terms {
+    /// Moves on after a trade of `lots`, which leaves so many.
+    #[inline(always)]
+    pub(super) fn trade(&mut self, event: ExecutionType, lots: i64, worth: i128, leaves: i64, now: i64) {
+        let progress = Progress { quantity: self.quantity, cum: self.cum, notional: self.notional };
+        let Progress { cum, notional, .. } = progress.plus(lots, worth, leaves);
+        (self.cum, self.notional, self.updated_at) = (cum, notional, now);
+        self.status = after(self.status, event, Parked::No);
+    }
+
     /// Moves the status on, as the table says.
     #[inline(always)]
     pub(super) fn move_on(&mut self, event: ExecutionType, code: Option<Code>, leaves: i64, now: i64) {
@@ -158,6 +170,13 @@ impl Terms {
 }
 
 impl Counters {
+    /// Numbers a trade.
+    #[inline(always)]
+    pub(super) const fn next_trade(&mut self) -> u64 {
+        self.trade = self.trade.wrapping_add(1);
+        self.trade
+    }
+
     /// Numbers an execution of an account's order and adds it, without what is kept aside of the order.
     #[expect(clippy::too_many_arguments, reason = "the parts of an execution, which is built where it will lie")]
     #[inline(always)]

@@ -8,15 +8,17 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "amounts keep to the bounds of `rules` and `ledger`")]
 
-use super::Engine;
 use super::book::{Node, Owner, Place};
 use super::check::notional;
-use super::ledger::Account;
+use super::ledger::{Account, Ledger};
+use super::market::Market;
+use super::orders::Orders;
 use super::place::Taker;
 use super::report::{Told, after, lots};
 use super::rules::Rules;
 use super::table::NONE;
 use super::terms::{Progress, Terms};
+use super::{Counters, Engine};
 use crate::domain::{
     Events, ExchangeId, ExecutionType, Fill, InstrumentId, Liquidity, Money, Nanos, OrderId, Parked, Price, Side, Source,
     Status, Trade, TradeId, TriggerBy,
@@ -24,9 +26,9 @@ use crate::domain::{
 
 /// A trade, as both sides book it.
 #[derive(Clone, Copy, Debug)]
-struct Deal {
+struct Deal<'a> {
+    rules: &'a Rules,
     trade_id: TradeId,
-    market: u32,
     price: Price,
     /// In lots.
     quantity: i64,
@@ -37,7 +39,22 @@ struct Deal {
     base: i128,
 }
 
-impl Deal {
+impl<'a> Deal<'a> {
+    #[inline(always)]
+    fn new(number: u64, rules: &'a Rules, price: i64, quantity: i64, worth: i128) -> Self {
+        let price = Price::known(price).unwrap_or(Price::MAX);
+        let (value, base) = (rules.value(worth), rules.base_units(quantity));
+        Self { rules, trade_id: TradeId(number), price, quantity, worth, value, base }
+    }
+
+    /// As everyone sees it.
+    #[inline(always)]
+    const fn told(&self, market: u32, taker_side: Side, maker: Source, taker: Source, now: i64) -> Trade {
+        let Self { trade_id, price, quantity, .. } = *self;
+        let (instrument, ts) = (InstrumentId(market), Nanos(now));
+        Trade { trade_id, instrument, price, quantity: lots(quantity), taker_side, maker, taker, ts }
+    }
+
     /// One side's part in it.
     #[inline(always)]
     const fn fill(&self, liquidity: Liquidity, fee: i128) -> Fill {
@@ -46,8 +63,17 @@ impl Deal {
     }
 }
 
+/// Whoever books the sides of a trade and tells them: what that takes besides the market and the orders.
+struct Clerk<'a> {
+    ledger: &'a mut Ledger,
+    last: &'a mut Counters,
+    events: &'a mut Events,
+    now: i64,
+}
+
 impl Engine {
-    /// Trades an incoming order with a resting node, for `worth` tick·lots. Returns what still stands at the price.
+    /// Trades an incoming order with the node at the front of the other side, for `worth` tick·lots. Returns what still stands
+    /// at the price.
     #[inline(always)]
     pub(super) fn trade(
         &mut self,
@@ -60,34 +86,32 @@ impl Engine {
     ) -> i128 {
         taker.node.leaves -= quantity;
         let Node { id, side, instrument: market, .. } = taker.node;
-        let Node { owner, id: maker_id, .. } = self.orders.nodes[maker];
-        let source = match owner {
-            Owner::Client => Source::Order(OrderId(maker_id)),
-            Owner::Exchange => Source::Exchange(ExchangeId(u32::try_from(maker_id).unwrap_or(NONE))),
+        let Market { last, book, rules, stops, .. } = &mut self.markets[market];
+        *last = price;
+        let deal = Deal::new(self.last.next_trade(), rules, price, quantity, worth);
+        let node = &self.orders.nodes[maker];
+        let owner = node.owner;
+        events.trades.push(deal.told(market, side, source(node), Source::Order(OrderId(id)), self.now));
+        let mut clerk = Clerk { ledger: &mut self.ledger, last: &mut self.last, events, now: self.now };
+        let checked = clerk.settle_taker(taker, &deal, &self.orders);
+        let (other_checked, done) = match owner {
+            Owner::Client => clerk.settle_maker(maker, &deal, &mut self.orders),
+            Owner::Exchange => (false, None),
         };
-        let deal = self.deal(market, price, quantity, worth);
-        self.tell_trade(&deal, side, source, Source::Order(OrderId(id)), events);
-        let checked = self.settle_taker(taker, &deal, events);
-        let total = match owner {
-            Owner::Client => {
-                let (maker_checked, total) = self.settle_maker(maker, &deal, events);
-                if checked != maker_checked {
-                    self.settle_world(&deal, if checked { side.opposite() } else { side });
-                }
-                total
-            }
-            Owner::Exchange => {
-                let total = self.markets[market].book.fill(&mut self.orders.nodes, maker, quantity);
-                if checked {
-                    self.settle_world(&deal, side.opposite());
-                }
-                if self.orders.nodes[maker].place == Place::Nowhere {
-                    self.exhaust_quote(market, maker);
-                }
-                total
-            }
-        };
-        self.trigger_reached(market, TriggerBy::Last);
+        if checked != other_checked {
+            clerk.settle_world(rules, deal.base, deal.value, if checked { side.opposite() } else { side });
+        }
+        let total = book.fill_front(side.opposite(), &mut self.orders.nodes, quantity);
+        let triggers = stops.any(TriggerBy::Last);
+        if let Some(progress) = done {
+            self.retire_filled(maker, progress);
+        }
+        if owner == Owner::Exchange && self.orders.nodes[maker].place == Place::Nowhere {
+            self.exhaust_quote(market, maker);
+        }
+        if triggers {
+            self.trigger_reached(market, TriggerBy::Last);
+        }
         total
     }
 
@@ -100,96 +124,24 @@ impl Engine {
         quantity: i64,
         events: &mut Events,
     ) -> i128 {
-        let Node { instrument: market, id, side, .. } = self.orders.nodes[maker];
-        let deal = self.deal(market, price, quantity, notional(price, quantity));
-        let (source, taker) = (Source::Order(OrderId(id)), Source::Exchange(ExchangeId(exchange)));
-        self.tell_trade(&deal, side.opposite(), source, taker, events);
-        let (checked, total) = self.settle_maker(maker, &deal, events);
+        let node = &self.orders.nodes[maker];
+        let Node { instrument: market, side, .. } = *node;
+        let Market { last, book, rules, .. } = &mut self.markets[market];
+        *last = price;
+        let deal = Deal::new(self.last.next_trade(), rules, price, quantity, notional(price, quantity));
+        let taker = Source::Exchange(ExchangeId(exchange));
+        events.trades.push(deal.told(market, side.opposite(), source(node), taker, self.now));
+        let mut clerk = Clerk { ledger: &mut self.ledger, last: &mut self.last, events, now: self.now };
+        let (checked, done) = clerk.settle_maker(maker, &deal, &mut self.orders);
         if checked {
-            self.settle_world(&deal, side.opposite());
+            clerk.settle_world(rules, deal.base, deal.value, side.opposite());
+        }
+        let total = book.fill(&mut self.orders.nodes, maker, quantity);
+        if let Some(progress) = done {
+            self.retire_filled(maker, progress);
         }
         self.trigger_reached(market, TriggerBy::Last);
         total
-    }
-
-    /// Numbers a trade.
-    #[inline(always)]
-    fn deal(&mut self, market: u32, price: i64, quantity: i64, worth: i128) -> Deal {
-        self.last.trade = self.last.trade.wrapping_add(1);
-        let trade_id = TradeId(self.last.trade);
-        let at = &mut self.markets[market];
-        at.last = price;
-        let (value, base) = (at.rules.value(worth), at.rules.base_units(quantity));
-        Deal { trade_id, market, price: Price::known(price).unwrap_or(Price::MAX), quantity, worth, value, base }
-    }
-
-    #[inline(always)]
-    fn tell_trade(&self, deal: &Deal, taker_side: Side, maker: Source, taker: Source, events: &mut Events) {
-        events.trades.push(Trade {
-            trade_id: deal.trade_id,
-            instrument: InstrumentId(deal.market),
-            price: deal.price,
-            quantity: lots(deal.quantity),
-            taker_side,
-            maker,
-            taker,
-            ts: Nanos(self.now),
-        });
-    }
-
-    /// Books the incoming order's side of a trade, and tells it. Returns whether its account is checked.
-    #[inline(always)]
-    fn settle_taker(&mut self, taker: &mut Taker, deal: &Deal, events: &mut Events) -> bool {
-        let Taker { node, terms, in_hand, .. } = taker;
-        let rules = &self.markets[deal.market].rules;
-        let account = self.ledger.account_mut(node.account);
-        let checked = account.checked;
-        let fee = account.settle(node.side, node.price, node.leaves, rules, deal, Liquidity::Taker, in_hand);
-        terms.cum = terms.cum.wrapping_add(deal.quantity);
-        terms.notional = terms.notional.wrapping_add(deal.worth);
-        let event = if node.leaves == 0 { ExecutionType::Filled } else { ExecutionType::PartialFill };
-        terms.move_on(event, None, node.leaves, self.now);
-        let fill = Some(deal.fill(Liquidity::Taker, fee));
-        self.last.tell(account, node, node.leaves, Told::of(terms), event, fill, None, self.now, &mut events.executions);
-        if fee != 0 && checked {
-            self.take_fee(deal.market, node.side, fee);
-        }
-        self.tell_more(terms, events);
-        checked
-    }
-
-    /// Books the resting order's side of a trade, and tells it. Returns whether its account is checked, and what still stands
-    /// at the price.
-    #[inline(always)]
-    fn settle_maker(&mut self, slot: u32, deal: &Deal, events: &mut Events) -> (bool, i128) {
-        let (node, beside) = self.orders.nodes.pair(slot);
-        let before = self.orders.progress(node, beside);
-        let leaves = node.leaves - deal.quantity;
-        let rules = &self.markets[deal.market].rules;
-        let account = self.ledger.account_mut(node.account);
-        let checked = account.checked;
-        // What a maker buys has a limit: it has nothing in hand.
-        let fee = account.settle(node.side, node.price, leaves, rules, deal, Liquidity::Maker, &mut 0);
-        let event = if leaves == 0 { ExecutionType::Filled } else { ExecutionType::PartialFill };
-        let status = after(beside.status, event, Parked::No);
-        let progress = before.plus(deal.quantity, deal.worth, leaves);
-        let fill = Some(deal.fill(Liquidity::Maker, fee));
-        let told = Told::resting(beside, status, progress);
-        self.last.tell(account, node, leaves, told, event, fill, None, self.now, &mut events.executions);
-        let (extra, side) = (beside.extra, node.side);
-        if fee != 0 && checked {
-            self.take_fee(deal.market, side, fee);
-        }
-        if extra != NONE {
-            self.tell_kept(extra, events);
-        }
-        let total = self.markets[deal.market].book.fill(&mut self.orders.nodes, slot, deal.quantity);
-        if leaves == 0 {
-            self.retire_filled(slot, progress);
-        } else {
-            self.orders.note_trade(slot, status, progress, self.now);
-        }
-        (checked, total)
     }
 
     /// Takes a resting order that is filled out of everything that is for live ones.
@@ -201,53 +153,104 @@ impl Engine {
         let node = self.orders.nodes[slot];
         self.retire(slot, &node, &terms);
     }
+}
+
+/// Who rests.
+#[inline(always)]
+fn source(node: &Node) -> Source {
+    match node.owner {
+        Owner::Client => Source::Order(OrderId(node.id)),
+        Owner::Exchange => Source::Exchange(ExchangeId(u32::try_from(node.id).unwrap_or(NONE))),
+    }
+}
+
+impl Clerk<'_> {
+    /// Books the incoming order's side of a trade, and tells it. Returns whether its account is checked.
+    #[inline(always)]
+    fn settle_taker(&mut self, taker: &mut Taker, deal: &Deal, orders: &Orders) -> bool {
+        let Taker { node, terms, in_hand, .. } = taker;
+        let account = self.ledger.account_mut(node.account);
+        let checked = account.checked;
+        let fee = account.settle(node.side, node.price, node.leaves, deal, Liquidity::Taker, in_hand);
+        let event = event_of(node.leaves);
+        terms.trade(event, deal.quantity, deal.worth, node.leaves, self.now);
+        let (told, fill) = (Told::of(terms), Some(deal.fill(Liquidity::Taker, fee)));
+        self.last.tell(account, node, node.leaves, told, event, fill, None, self.now, &mut self.events.executions);
+        if fee != 0 && checked {
+            self.take_fee(deal.rules, node.side, fee);
+        }
+        orders.tell_more(terms, self.events);
+        checked
+    }
+
+    /// Books the resting order's side of a trade, and tells it; its node is still as it was. Returns whether its account is
+    /// checked, and, if that filled it, how far it came.
+    #[inline(always)]
+    fn settle_maker(&mut self, slot: u32, deal: &Deal, orders: &mut Orders) -> (bool, Option<Progress>) {
+        let (node, beside) = orders.nodes.pair(slot);
+        let leaves = node.leaves - deal.quantity;
+        let account = self.ledger.account_mut(node.account);
+        let checked = account.checked;
+        // What a maker buys has a limit: it has nothing in hand.
+        let fee = account.settle(node.side, node.price, leaves, deal, Liquidity::Maker, &mut 0);
+        let event = event_of(leaves);
+        let status = after(beside.status, event, Parked::No);
+        let progress = orders.progress(node, beside).plus(deal.quantity, deal.worth, leaves);
+        let (told, fill) = (Told::resting(beside, status, progress), Some(deal.fill(Liquidity::Maker, fee)));
+        self.last.tell(account, node, leaves, told, event, fill, None, self.now, &mut self.events.executions);
+        if fee != 0 && checked {
+            self.take_fee(deal.rules, node.side, fee);
+        }
+        if beside.extra != NONE {
+            orders.tell_kept(beside.extra, self.events);
+        }
+        if leaves == 0 {
+            return (checked, Some(progress));
+        }
+        orders.note_trade(slot, status, progress, self.now);
+        (checked, None)
+    }
 
     /// Gives a fee to the venue.
     #[inline(never)]
-    fn take_fee(&mut self, market: u32, side: Side, fee: i128) {
-        let rules = &self.markets[market].rules;
+    fn take_fee(&mut self, rules: &Rules, side: Side, fee: i128) {
         self.ledger.take_fee(if rules.fee_in_base(side) { rules.base } else { rules.quote }, fee);
     }
 
     /// Books the side of an exchange, or of an account that is not checked, against a client's that is.
     #[inline(never)]
-    fn settle_world(&mut self, deal: &Deal, side: Side) {
-        let Deal { market, base, value, .. } = *deal;
+    fn settle_world(&mut self, rules: &Rules, base: i128, value: i128, side: Side) {
         let (base, quote) = match side {
             Side::Buy => (base, -value),
             Side::Sell => (-base, value),
         };
-        let rules = &self.markets[market].rules;
         self.ledger.world(rules.base, base);
         self.ledger.world(rules.quote, quote);
     }
 }
 
+/// What a trade is to an order with `leaves` left.
+#[inline(always)]
+const fn event_of(leaves: i64) -> ExecutionType {
+    if leaves == 0 { ExecutionType::Filled } else { ExecutionType::PartialFill }
+}
+
 impl Account {
     /// Moves the money of one side, for an order that is now for `leaves`; none of an account that is not checked. Returns the fee.
-    #[expect(clippy::too_many_arguments, reason = "an order that has not changed yet, field by field")]
     #[inline(always)]
-    fn settle(
-        &mut self,
-        side: Side,
-        price: i64,
-        leaves: i64,
-        rules: &Rules,
-        deal: &Deal,
-        role: Liquidity,
-        in_hand: &mut i128,
-    ) -> i128 {
+    fn settle(&mut self, side: Side, price: i64, leaves: i64, deal: &Deal, role: Liquidity, in_hand: &mut i128) -> i128 {
+        let rules = deal.rules;
         let fee = if rules.has_fees() { rules.fee(side, role, deal.worth, deal.quantity) } else { 0 };
         match (self.checked, side) {
             (false, _) => fee,
-            (true, Side::Buy) => self.settle_buy(price, leaves, rules, deal, fee, in_hand),
-            (true, Side::Sell) => self.settle_sell(rules, deal, fee),
+            (true, Side::Buy) => self.settle_buy(price, leaves, deal, fee, in_hand),
+            (true, Side::Sell) => self.settle_sell(deal, fee),
         }
     }
 
     #[inline(always)]
-    fn settle_buy(&mut self, price: i64, leaves: i64, rules: &Rules, deal: &Deal, fee: i128, in_hand: &mut i128) -> i128 {
-        let Deal { value, base, .. } = *deal;
+    fn settle_buy(&mut self, price: i64, leaves: i64, deal: &Deal, fee: i128, in_hand: &mut i128) -> i128 {
+        let Deal { rules, value, base, .. } = *deal;
         let in_base = rules.fee_in_base(Side::Buy);
         let due = if in_base { value } else { value + fee };
         let released = if price > 0 {
@@ -269,8 +272,8 @@ impl Account {
     }
 
     #[inline(always)]
-    fn settle_sell(&mut self, rules: &Rules, deal: &Deal, fee: i128) -> i128 {
-        let Deal { value, base, .. } = *deal;
+    fn settle_sell(&mut self, deal: &Deal, fee: i128) -> i128 {
+        let Deal { rules, value, base, .. } = *deal;
         self.spend(rules.base, base, base);
         self.receive(rules.quote, value - fee);
         fee

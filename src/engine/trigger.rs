@@ -83,16 +83,13 @@ impl Engine {
     /// Whether no client's order crosses a level; exchanges' levels may cross each other.
     #[inline(always)]
     pub(super) fn is_uncrossed(&self, market: u32) -> bool {
-        let book = &self.markets[market].book;
-        match (book.best(Side::Buy), book.best(Side::Sell)) {
-            (Some(bid), Some(ask)) if bid >= ask => self.only_exchanges_cross(market, bid, ask),
-            _ => true,
-        }
+        !self.markets[market].book.is_crossed() || self.only_exchanges_cross(market)
     }
 
     #[cold]
-    fn only_exchanges_cross(&self, market: u32, bid: i64, ask: i64) -> bool {
+    fn only_exchanges_cross(&self, market: u32) -> bool {
         let book = &self.markets[market].book;
+        let (Some(bid), Some(ask)) = (book.best(Side::Buy), book.best(Side::Sell)) else { return true };
         let best_of_clients = |side| {
             let mut levels = book.levels(side);
             let client = |slot: u32| self.orders.nodes[slot].owner == Owner::Client;

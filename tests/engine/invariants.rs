@@ -107,7 +107,8 @@ impl Watch {
         let sign = if execution.side == Side::Buy { 1 } else { -1 };
         let fee_asset = rules.fee_asset(execution.side);
         for (asset, amount) in [(rules.base, sign * goods), (rules.quote, -sign * value), (fee_asset, -fill.fee.units())] {
-            *self.moved.entry((execution.account.0, asset.to_string())).or_default() += amount;
+            let moved = self.moved.entry((execution.account.0, asset.to_string())).or_default();
+            *moved = moved.wrapping_add(amount);
         }
     }
 
@@ -155,7 +156,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Adds what a command has brought to an account.
+    /// Adds what a command has brought to an account; one without balances may be brought more than can be counted.
     fn deposit(&mut self, command: &Command, outcome: Outcome) {
         match command {
             _ if outcome != Outcome::Done => {}
@@ -166,7 +167,8 @@ impl Watch {
                 self.accounts += 1;
             }
             Command::Deposit { account, asset, amount } => {
-                *self.moved.entry((account.0, asset.to_string())).or_default() += amount.units();
+                let moved = self.moved.entry((account.0, asset.to_string())).or_default();
+                *moved = moved.wrapping_add(amount.units());
             }
             _ => {}
         }

@@ -13,8 +13,10 @@
     reason = "totals: 2^32 nodes of at most 2^60, 64 of 2^100; level numbers of 32 bits"
 )]
 
+use std::hint::select_unpredictable;
+
 use super::directory::{Directory, Entry};
-use super::nodes::{Node, Nodes, UNLIMITED};
+use super::nodes::{Node, Nodes, Place, UNLIMITED};
 use crate::engine::table::{NONE, Table};
 
 /// The share of an unlimited quote in its level's total. More than all orders together: 2^32 of at most 2^60.
@@ -70,7 +72,7 @@ pub struct Ladder {
     directory: Directory,
     /// The level of the highest key.
     best: u32,
-    /// Its key.
+    /// Its key; the least of all numbers if there is none.
     best_key: i64,
 }
 
@@ -98,6 +100,12 @@ impl Ladder {
     #[inline(always)]
     pub fn best(&self) -> Option<i64> {
         if self.best == NONE { None } else { Some(self.best_key) }
+    }
+
+    /// The highest key in use; the least of all numbers if there is none.
+    #[inline(always)]
+    pub(super) const fn best_key(&self) -> i64 {
+        self.best_key
     }
 
     /// The level of the highest key.
@@ -150,21 +158,18 @@ impl Ladder {
             None => self.new_page(key >> PAGE_BITS),
         };
         let level = (page << PAGE_BITS) | Self::offset(key);
-        let youngest = self.levels[level].youngest;
-        let node = &mut nodes[slot];
-        node.level = level;
-        node.previous = youngest;
-        node.next = NONE;
-        let share = share(node.leaves);
         let at = &mut self.levels[level];
-        at.youngest = slot;
-        at.total.0 += share;
+        let youngest = std::mem::replace(&mut at.youngest, slot);
+        let is_first = youngest == NONE;
+        // Without a branch: nobody can guess how much stands where. A node that has no neighbour stands in for it.
+        at.oldest = select_unpredictable(is_first, slot, at.oldest);
+        nodes[select_unpredictable(is_first, slot, youngest)].next = slot;
+        let node = &mut nodes[slot];
+        (node.level, node.previous, node.next) = (level, youngest, NONE);
+        at.total.0 += share(node.leaves);
         let total = at.total.0;
-        if youngest == NONE {
-            at.oldest = slot;
+        if is_first {
             self.occupy(level, key);
-        } else {
-            nodes[youngest].next = slot;
         }
         total
     }
@@ -173,7 +178,7 @@ impl Ladder {
     #[inline]
     fn occupy(&mut self, level: u32, key: i64) {
         self.pages[level >> PAGE_BITS].used |= 1 << (level % PAGE);
-        if self.best == NONE || key > self.best_key {
+        if key > self.best_key {
             (self.best, self.best_key) = (level, key);
         }
     }
@@ -196,21 +201,43 @@ impl Ladder {
         self.add(level, share)
     }
 
+    /// Takes `quantity` from the oldest node of the best level, and the node out when nothing is left. Returns what stands there
+    /// now.
+    #[inline(always)]
+    pub fn fill_front<T>(&mut self, nodes: &mut Nodes<T>, quantity: i64) -> i128 {
+        let at = &mut self.levels[self.best];
+        let node = &mut nodes[at.oldest];
+        if node.leaves == UNLIMITED {
+            return at.total.0;
+        }
+        node.leaves = node.leaves.wrapping_sub(quantity);
+        at.total.0 -= quantity as i128;
+        let total = at.total.0;
+        if node.leaves == 0 {
+            node.place = Place::Nowhere;
+            let next = node.next;
+            at.oldest = next;
+            if next == NONE {
+                at.youngest = NONE;
+                self.vacate(self.best);
+            } else {
+                nodes[next].previous = NONE;
+            }
+        }
+        total
+    }
+
     /// Takes a node out of its level. Returns what stands there now.
     #[inline]
     pub fn remove<T>(&mut self, nodes: &mut Nodes<T>, slot: u32) -> i128 {
         let Node { leaves, level, previous, next, .. } = nodes[slot];
         let at = &mut self.levels[level];
-        if previous == NONE {
-            at.oldest = next;
-        } else {
-            nodes[previous].next = next;
-        }
-        if next == NONE {
-            at.youngest = previous;
-        } else {
-            nodes[next].previous = previous;
-        }
+        // Without a branch, as above.
+        let (is_oldest, is_youngest) = (previous == NONE, next == NONE);
+        at.oldest = select_unpredictable(is_oldest, next, at.oldest);
+        at.youngest = select_unpredictable(is_youngest, previous, at.youngest);
+        nodes[select_unpredictable(is_oldest, slot, previous)].next = next;
+        nodes[select_unpredictable(is_youngest, slot, next)].previous = previous;
         at.total.0 -= share(leaves);
         let total = at.total.0;
         if at.oldest == NONE {

@@ -91,6 +91,18 @@ impl Book {
         self.ladder(side).best().map(|key| flip(side, key))
     }
 
+    /// Whether an order of a side reaches anything at its limit.
+    #[inline(always)]
+    pub fn is_reached(&self, side: Side, limit: i64) -> bool {
+        self.ladder(side.opposite()).best_key() >= flip(side.opposite(), limit)
+    }
+
+    /// Whether the best bid is at or above the best ask.
+    #[inline(always)]
+    pub const fn is_crossed(&self) -> bool {
+        self.bids.best_key() >= flip(Side::Sell, self.asks.best_key())
+    }
+
     /// The best price of a side and the slot of its oldest node.
     #[inline(always)]
     pub fn front(&self, side: Side) -> Option<(i64, u32)> {
@@ -118,9 +130,10 @@ impl Book {
         self.ladder(side).total(flip(side, price))
     }
 
-    /// Looks at what taking a node out would touch: its level and its neighbours. What it comes to means nothing.
+    /// Looks at what taking a node out would touch, its level and its neighbours, so that it is at hand by then. What it comes
+    /// to means nothing: it is for [`std::hint::black_box`].
     #[inline(always)]
-    pub(super) fn glance<T>(&self, nodes: &Nodes<T>, node: &Node) -> u32 {
+    pub fn glance<T>(&self, nodes: &Nodes<T>, node: &Node) -> u32 {
         let near = |slot: u32| nodes.find(slot).map_or(0, |node| node.level);
         self.ladder(node.side).glance(node.level) ^ near(node.previous) ^ near(node.next)
     }
@@ -155,6 +168,13 @@ impl Book {
     #[inline]
     pub fn resize<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, leaves: i64) -> i128 {
         self.ladder_mut(nodes[slot].side).resize(nodes, slot, leaves)
+    }
+
+    /// Trades `quantity` with the oldest node at the best price of a side, which has that much, and takes it out when nothing is
+    /// left. Returns what still stands at its price.
+    #[inline(always)]
+    pub fn fill_front<T>(&mut self, side: Side, nodes: &mut Nodes<T>, quantity: i64) -> i128 {
+        self.ladder_mut(side).fill_front(nodes, quantity)
     }
 
     /// Trades `quantity` with a resting node and takes it out when nothing is left. Returns what still stands at its price.
@@ -193,7 +213,7 @@ impl Book {
             let Node { leaves, id, .. } = nodes[slot];
             let quantity = left.min(leaves);
             traded(Match { maker: id, slot, price, quantity });
-            self.fill(nodes, slot, quantity);
+            self.fill_front(side.opposite(), nodes, quantity);
             if leaves == quantity {
                 nodes.free(slot);
             }

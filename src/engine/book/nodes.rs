@@ -10,6 +10,9 @@ use crate::engine::table::{NONE, Slab};
 /// Leaves of a quote without a size: any amount.
 pub const UNLIMITED: i64 = i64::MAX;
 
+/// Slots, in use or free, that fit the fastest memory: a mebibyte of them.
+const AT_HAND: u32 = 16_384;
+
 /// What a node stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -131,19 +134,21 @@ impl<T: Copy + Default> Nodes<T> {
         self.slab.push(Pair { node: Node::order(0, NONE, NONE, Side::Buy, 0, 0), beside: T::default() })
     }
 
-    /// Gives the slot of an unlinked node back.
+    /// Gives the slot of an unlinked node back. Returns what lay beside it.
     #[inline(always)]
-    pub fn free(&mut self, slot: u32) {
-        self.slab[slot].node.next = self.free;
+    pub fn free(&mut self, slot: u32) -> T {
+        let pair = &mut self.slab[slot];
+        pair.node.next = self.free;
         self.free = slot;
+        pair.beside
     }
 }
 
 impl<T> Nodes<T> {
-    /// How many slots there are, in use or free.
+    /// Whether there are so few slots, in use or free, that looking ahead at them gains nothing.
     #[inline(always)]
-    pub(in crate::engine) const fn len(&self) -> u32 {
-        self.slab.len()
+    pub const fn are_at_hand(&self) -> bool {
+        self.slab.len() <= AT_HAND
     }
 
     /// A node, in use or free, if there is one.

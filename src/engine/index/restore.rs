@@ -1,6 +1,6 @@
 //! An index made at once, of all orders that are known.
 
-use super::{Index, PAGE, PAGE_BITS, Place};
+use super::{Index, Leaf, PAGE, PAGE_BITS, Place};
 
 /// The most pages from the oldest known order to the newest: 69 billion orders.
 const PAGES_MAX: u64 = 1 << 27;
@@ -36,7 +36,7 @@ impl Index {
         }
         // The page of the next order, if others of it have been.
         let number = next_id >> PAGE_BITS;
-        if Self::offset(next_id) != 0 && index.page_of(next_id) >= index.pages.len() {
+        if Self::offset(next_id) != 0 && index.page_of(next_id) >= index.leaves.len() {
             index.skip_to(number);
             index.push(number, Box::new([Place::NOWHERE; PAGE]), 0, next_id);
         }
@@ -46,9 +46,8 @@ impl Index {
 
     /// Leaves pages out up to this one: their orders have ended, and are forgotten.
     fn skip_to(&mut self, number: u64) {
-        while self.first.wrapping_add(self.pages.len() as u64) < number {
-            self.pages.push_back(None);
-            self.pending.push_back(0);
+        while self.first.wrapping_add(self.leaves.len() as u64) < number {
+            self.leaves.push_back(Leaf::default());
         }
     }
 
@@ -57,8 +56,7 @@ impl Index {
         // Less than a page.
         let to_come = u16::try_from(end.saturating_sub(next_id)).unwrap_or(u16::MAX).min(512);
         let pending = live.wrapping_add(to_come);
-        self.pages.push_back(Some(places));
-        self.pending.push_back(pending);
+        self.leaves.push_back(Leaf { page: Some(places), pending });
         if pending == 0 {
             self.done.push_back((number, self.ended));
         }
@@ -88,7 +86,7 @@ mod tests {
             index.close(id, 1, 2);
         }
         assert_eq!(index.find(29_999), Some(Place::closed(1)));
-        assert!(index.pages.len() < 3, "{} pages", index.pages.len());
+        assert!(index.leaves.len() < 3, "{} pages", index.leaves.len());
     }
 
     #[test]

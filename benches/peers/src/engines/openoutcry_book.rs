@@ -1,11 +1,14 @@
 //! Open Outcry's book alone: prices and queues, no order state, no executions, no money. Ids are dense, so that a table of slots
-//! finds the order that a cancel names; all books share one slab of nodes.
+//! finds the order that a cancel names; all books share one slab of nodes. Where these do not fit the fastest memory, the driver
+//! looks ahead at the orders that the next cancels name.
+
+use std::hint::black_box;
 
 use openoutcry::domain::Side;
 use openoutcry::engine::NONE;
 use openoutcry::engine::book::{Book, Node, Nodes, Place};
 
-use super::Engine;
+use super::{BATCH, Engine};
 use crate::command::{self, Command, Commands, Kind};
 use crate::tape::Tape;
 
@@ -25,6 +28,22 @@ impl Engine for Driver {
             nodes: Nodes::new(),
             slots: vec![NONE; orders + 1],
         }
+    }
+
+    #[inline]
+    fn read(&mut self, batch: &[Command]) {
+        if self.nodes.are_at_hand() {
+            return;
+        }
+        let (mut slots, mut count) = ([(0, NONE); BATCH], 0);
+        for command in batch {
+            slots[count] = (command.symbol, self.slots[command.id as usize]);
+            count += usize::from(command.kind == Kind::Cancel);
+        }
+        let seen = slots[..count].iter().filter(|(_, slot)| *slot != NONE).fold(0, |seen, (symbol, slot)| {
+            seen ^ self.books[usize::from(*symbol)].glance(&self.nodes, &self.nodes[*slot])
+        });
+        black_box(seen);
     }
 
     #[inline]

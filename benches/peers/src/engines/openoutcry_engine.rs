@@ -1,6 +1,8 @@
 //! Open Outcry's whole engine: decimals onto the grid, filters, holds and balances of one checked account, order state, an
 //! execution for every change, trades and level changes, all into one buffer that is cleared before every command.
 
+use std::hint::select_unpredictable;
+
 use openoutcry::domain::{
     AccountId, AccountName, AccountSpec, AssetName, Command as Input, Decimal, Events, FeeAsset, FeeRate, InstrumentId,
     InstrumentSpec, Money, Nanos, OrderId, OrderType, Outcome, Place, SelfTradePrevention, Side, Source, Sources, Symbol,
@@ -17,8 +19,11 @@ pub struct Driver {
     venue: Venue,
     seq: u64,
     events: Events,
-    /// What has been read ahead: of each command either the order or the cancel means something.
+    /// What has been read ahead: of each command either the order or the cancel means something, so that reading does not
+    /// have to guess which.
     inputs: Vec<[Input; 2]>,
+    /// The orders that the cancels among them name.
+    canceled: Vec<OrderId>,
 }
 
 impl Engine for Driver {
@@ -28,6 +33,7 @@ impl Engine for Driver {
             seq: 0,
             events: Events::default(),
             inputs: vec![[Input::Place(place()), cancel(0)]; BATCH],
+            canceled: vec![OrderId(0); BATCH],
         };
         for symbol in 0..commands.symbols {
             driver.tell(&Input::DefineInstrument(Box::new(instrument(symbol))));
@@ -41,14 +47,19 @@ impl Engine for Driver {
 
     #[inline]
     fn read(&mut self, batch: &[Command]) {
-        for ([input, cancels], command) in self.inputs.iter_mut().zip(batch) {
-            match input {
-                Input::Place(place) if command.kind != Kind::Cancel => fill(place, command),
-                _ => *cancels = cancel(command.id),
+        let mut count = 0;
+        for ([order, cancel], command) in self.inputs.iter_mut().zip(batch) {
+            let id = OrderId(command.id);
+            if let Input::Place(place) = order {
+                fill(place, command);
             }
+            if let Input::Cancel { order_id, .. } = cancel {
+                *order_id = id;
+            }
+            self.canceled[count] = id;
+            count += usize::from(command.kind == Kind::Cancel);
         }
-        let cancels = batch.iter().filter(|command| command.kind == Kind::Cancel);
-        self.venue.look_ahead(cancels.map(|command| OrderId(command.id)));
+        self.venue.look_ahead(self.canceled[..count].iter().copied());
     }
 
     #[inline]
@@ -80,10 +91,10 @@ fn fill(place: &mut Place, command: &Command) {
         command::Side::Sell => Side::Sell,
     };
     place.quantity = whole(command.quantity);
-    (place.order_type, place.time_in_force, place.price) = match command.kind {
-        Kind::Limit => (OrderType::Limit, TimeInForce::Gtc, Some(whole(command.price))),
-        _ => (OrderType::Market, TimeInForce::Ioc, None),
-    };
+    let is_limit = command.kind == Kind::Limit;
+    place.order_type = select_unpredictable(is_limit, OrderType::Limit, OrderType::Market);
+    place.time_in_force = select_unpredictable(is_limit, TimeInForce::Gtc, TimeInForce::Ioc);
+    place.price = Some(whole(command.price)).filter(|_| is_limit);
 }
 
 impl Driver {
