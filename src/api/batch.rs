@@ -1,11 +1,6 @@
 //! Many orders in one request, each for itself: some may be taken and others refused.
 
-use axum::{
-    Extension,
-    extract::State as Shared,
-    http::HeaderMap,
-    response::{IntoResponse, Response},
-};
+use axum::{Extension, extract::State as Shared, http::HeaderMap, response::Response};
 use serde_json::value::RawValue;
 
 use super::{
@@ -46,7 +41,7 @@ pub(super) async fn place(
     };
     let submitted = submit(&state, account, &requests, None).await;
     let items = finish(&state, account, submitted).await;
-    let mut response = view::answer(json(&items)).into_response();
+    let mut response = view::answer(json(&items));
     if let Some(left) = left {
         response.extensions_mut().insert(left);
     }

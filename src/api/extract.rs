@@ -1,14 +1,15 @@
 //! What handlers are given: bodies, queries and path parameters, each with a problem for an answer where they are not
 //! what they should be.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{future::poll_fn, marker::PhantomData, pin::pin, task::Poll, time::Duration};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::QueryRejection},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::Body;
 use serde::de::DeserializeOwned;
 
 use super::{Limits, Problem, State, problem::FieldError};
@@ -16,6 +17,7 @@ use crate::domain::{ClientOrderId, Instrument, OrderId, Symbol};
 
 /// So much of a body that is too large is read and dropped, so that the client gets to read the answer.
 const BODY_DRAINED_MAX: usize = 4 * 1024 * 1024;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How large a body may be.
 pub(super) trait Size {
@@ -89,15 +91,30 @@ impl<S: Size> FromRequest<State> for JsonBody<S> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
+        let (parts, body) = request.into_parts();
+        Self::read(&parts.headers, body, state).await
+    }
+}
+
+impl<S: Size> JsonBody<S> {
+    /// Reads the body of a request with these headers.
+    ///
+    /// # Errors
+    ///
+    /// 415 for what says that it is no JSON, 413 for too much, 408 for too late, 400 for what broke off or nests too deep.
+    pub(super) async fn read<B>(headers: &HeaderMap, body: B, state: &State) -> Result<Self, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        if !is_json(headers) {
             let detail = "The body must be JSON, and Content-Type must say so: application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
         let (limit, max) = S::max(&state.limits);
         let timeout = state.limits.body_timeout;
-        let body = match tokio::time::timeout(timeout, read_body(request, max)).await {
-            Ok(body) => body?,
-            Err(_) => {
+        let body = match in_time(timeout, read_body(body, max)).await {
+            Some(body) => body?,
+            None => {
                 state.metrics.limit("body_timeout");
                 return Err(body_timeout(timeout));
             }
@@ -153,6 +170,9 @@ fn is_deeper(json: &[u8], max: usize) -> bool {
 
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(text) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    if text == "application/json" {
+        return true;
+    }
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
@@ -162,15 +182,40 @@ fn body_timeout(timeout: Duration) -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
 }
 
+/// What a read comes to; `None` if it does not in time.
+///
+/// A body that has arrived is handed over between the first poll, which asks for it, and the second: only one that has not
+/// costs a timer.
+async fn in_time<T>(timeout: Duration, read: impl Future<Output = T>) -> Option<T> {
+    let mut read = pin!(read);
+    let mut asked = false;
+    let arrived = poll_fn(|context| match read.as_mut().poll(context) {
+        Poll::Ready(read) => Poll::Ready(Some(read)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    match arrived.await {
+        Some(read) => Some(read),
+        None => tokio::time::timeout(timeout, read).await.ok(),
+    }
+}
+
 /// Reads a body; `None` if it is too large.
-async fn read_body(request: Request, max: usize) -> Result<Option<Bytes>, Problem> {
-    let mut body = request.into_body();
+async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B, max: usize) -> Result<Option<Bytes>, Problem> {
     let mut read = BytesMut::new();
     let mut length = 0usize;
     while let Some(frame) = body.frame().await {
         let broken = |_| Problem::bad_request("broken_body", "The body broke off");
         let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
         length = length.saturating_add(data.len());
+        if length <= max && read.is_empty() && body.is_end_stream() {
+            // All of it at once, as nearly every body comes.
+            return Ok(Some(data));
+        }
         if length <= max {
             read.extend_from_slice(&data);
         } else if length > max.saturating_add(BODY_DRAINED_MAX) {
@@ -226,7 +271,7 @@ pub(super) fn instrument<'a>(state: &'a State, text: &str) -> Result<&'a Instrum
 ///
 /// 400 if it is none, or there is more than one.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<ClientOrderId>, Problem> {
-    let mut values = headers.get_all("idempotency-key").iter();
+    let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let bad = |detail: String| Problem::bad_request("idempotency_key", detail);
     if values.next().is_some() {

@@ -2,10 +2,12 @@
 
 use axum::{
     Json,
-    extract::State as Shared,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    extract::{FromRequestParts, State as Shared},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use hyper::body::Body;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,13 +15,13 @@ use super::{
     access::{Reads, Trades},
     batch,
     entry::{self, Done, Pending},
-    extract::{self, JsonBody, PathOf, QueryOf},
+    extract::{self, JsonBody, PathOf, QueryOf, Single},
     lookup,
     problem::{FieldError, RequestOutcome},
     request::{CancelAfterRequest, PlaceRequest, ReplaceRequest},
     view::{self, OrderView},
 };
-use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Side};
+use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Place, Side};
 use crate::queue::{Known, Target, Use};
 use crate::read::{OrdersQuery, StatusFilter};
 
@@ -31,15 +33,13 @@ const PAGE_DEFAULT: usize = 100;
 const CANCEL_AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// `POST /orders`
-pub(super) async fn place(
-    Shared(state): Shared<State>,
-    Trades(account): Trades,
-    headers: HeaderMap,
-    body: JsonBody,
-) -> Result<Response, Problem> {
-    let mut place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
-    place.client_order_id = extract::client_order_id(&headers, place.client_order_id)?;
-    if !prefers_async(&headers) {
+pub(super) async fn place<B>(Shared(state): Shared<State>, request: Request<B>) -> Result<Response, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (place, prefers_async) = read_place(&state, request).await?;
+    let account = place.account;
+    if !prefers_async {
         let pending = entry::place(&state, place, None).await?;
         return entry::finish(&state, account, pending).await.map(respond);
     }
@@ -54,8 +54,23 @@ pub(super) async fn place(
     }
 }
 
+/// The order that a request is for, and whether to answer before it is placed. Nothing of what was sent outlives this: its
+/// memory is the connection's to read on into.
+async fn read_place<B>(state: &State, request: Request<B>) -> Result<(Place, bool), Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (mut parts, body) = request.into_parts();
+    let Trades(account) = Trades::from_request_parts(&mut parts, state).await?;
+    let body = JsonBody::<Single>::read(&parts.headers, body, state).await?;
+    let mut place = body.parse::<PlaceRequest<'_>>()?.check(account, state.instrument_id())?;
+    place.client_order_id = extract::client_order_id(&parts.headers, place.client_order_id)?;
+    Ok((place, prefers_async(&parts.headers)))
+}
+
 fn prefers_async(headers: &HeaderMap) -> bool {
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    const PREFER: HeaderName = HeaderName::from_static("prefer");
+    let preferences = headers.get_all(&PREFER).iter().filter_map(|value| value.to_str().ok());
     preferences.flat_map(|value| value.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
 }
 
@@ -69,7 +84,7 @@ fn queued(id: ClientOrderId) -> Response {
     let body = Queued { client_order_id: id, outcome: RequestOutcome::Unknown };
     let headers = [
         (header::LOCATION, format!("/orders/by-client-id/{id}")),
-        (header::HeaderName::from_static("preference-applied"), "respond-async".to_owned()),
+        (HeaderName::from_static("preference-applied"), "respond-async".to_owned()),
     ];
     (StatusCode::ACCEPTED, headers, Json(body)).into_response()
 }
@@ -85,14 +100,14 @@ pub(super) fn respond(done: Done) -> Response {
             let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
             (StatusCode::OK, replayed, view::answer(order.json(|_| {}))).into_response()
         }
-        Done::Canceled(order) => view::answer(order.json(|_| {})).into_response(),
+        Done::Canceled(order) => view::answer(order.json(|_| {})),
         Done::CanceledAll(count) => Json(serde_json::json!({ "canceled": count })).into_response(),
-        Done::Replaced(order, priority) => view::answer(view::replaced(&order, priority)).into_response(),
+        Done::Replaced(order, priority) => view::answer(view::replaced(&order, priority)),
         Done::ReplacedBefore(order, priority) => {
             let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
             (StatusCode::OK, replayed, view::answer(view::replaced(&order, priority))).into_response()
         }
-        Done::Batch(items) => view::answer(batch::json(&items)).into_response(),
+        Done::Batch(items) => view::answer(batch::json(&items)),
         Done::Applied | Done::Known(..) => Json(serde_json::json!({})).into_response(),
     }
 }

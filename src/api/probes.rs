@@ -1,6 +1,7 @@
 //! How the venue is: probes, metrics, the queue's counters.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
@@ -8,8 +9,9 @@ use std::{
 
 use axum::{
     Json,
-    extract::{MatchedPath, Request, State as Shared},
-    http::header,
+    body::Body,
+    extract::{MatchedPath, State as Shared},
+    http::{Request, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -78,19 +80,29 @@ pub(super) async fn metrics(Shared(state): Shared<State>) -> Response {
     ([(header::CONTENT_TYPE, openapi::METRICS_TYPE)], text).into_response()
 }
 
-/// Counts and times every request.
-pub(super) async fn count(Shared(state): Shared<State>, request: Request, next: Next) -> Response {
+/// Counts and times every request that the router answers.
+pub(super) async fn count(Shared(state): Shared<State>, request: Request<Body>, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or(Cow::Borrowed("unmatched"), |path| Cow::Owned(path.as_str().to_owned()));
+    counted(&state, route, request, |request| next.run(request)).await
+}
+
+/// Counts and times a request of a route.
+pub(super) async fn counted<B, F: Future<Output = Response>>(
+    state: &State,
+    route: Cow<'static, str>,
+    request: Request<B>,
+    answer: impl FnOnce(Request<B>) -> F,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
     let url_bytes = request.uri().path_and_query().map_or(0, |url| url.as_str().len());
     let response = if url_bytes > state.limits.url_bytes {
         state.metrics.limit("url_bytes");
         Problem::url_too_long(state.limits.url_bytes).into_response()
     } else {
-        next.run(request).await
+        answer(request).await
     };
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     state.metrics.request(&method, route, response.status(), started.elapsed());
     response
 }

@@ -5,6 +5,7 @@
 //! would let a silent connection stand for ever.
 
 use std::{
+    convert::Infallible,
     io,
     net::IpAddr,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -13,13 +14,12 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
-    extract::Request,
-    http::header,
-    response::{IntoResponse, Response},
+    http::{Request, header},
+    response::IntoResponse,
 };
-use hyper::{body::Incoming, server::conn::http1, service::Service};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use futures_util::FutureExt;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -27,12 +27,12 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
 
 use super::{
-    Problem, State,
+    Problem, State, answer,
     connections::{Accepted, Places},
     rate::Peer,
+    timer::ConnectionTimer,
 };
 
 /// How long accepting rests when the process has no more file descriptors.
@@ -57,9 +57,8 @@ pub async fn serve(listener: TcpListener, router: Router, state: State, connecti
         match accepted {
             Ok((stream, peer)) => match places.take(peer) {
                 Ok(place) => {
-                    let service = ToRouter { router: router.clone(), peer: state.rates.is_some().then_some(peer.ip()) };
                     let accepted = Accepted::new(stream, place, state.clone());
-                    connections.spawn(connection(accepted, state.clone(), service, stop.clone()));
+                    connections.spawn(connection(accepted, peer.ip(), router.clone(), state.clone(), stop.clone()));
                 }
                 Err(limit) => {
                     state.metrics.limit(limit);
@@ -101,36 +100,21 @@ async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) -> io::Res
     Ok(())
 }
 
-/// Hands requests to the router; with where they come from, if that matters.
-#[derive(Clone)]
-struct ToRouter {
-    router: Router,
-    peer: Option<IpAddr>,
-}
-
-impl Service<Request<Incoming>> for ToRouter {
-    type Response = Response;
-    type Error = std::convert::Infallible;
-    type Future = tower::util::Oneshot<Router, Request>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut request = request.map(Body::new);
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(Peer(peer));
-        }
-        self.router.clone().oneshot(request)
-    }
-}
-
-async fn connection(stream: Accepted, state: State, service: ToRouter, stop: CancellationToken) {
+async fn connection(stream: Accepted, peer: IpAddr, router: Router, state: State, stop: CancellationToken) {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
     if let Err(error) = stream.set_nodelay() {
         tracing::debug!(%error, "a connection broke at once");
         return;
     }
     let speaking = stream.speaking();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        if state.rates.is_some() {
+            request.extensions_mut().insert(Peer(peer));
+        }
+        answer(router.clone(), state.clone(), request).map(Ok::<_, Infallible>)
+    });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(ConnectionTimer::new(state.limits.head_timeout))
         .header_read_timeout(state.limits.head_timeout)
         .max_buf_size(state.limits.head_bytes)
         .max_headers(state.limits.headers)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     http::{HeaderValue, header},
-    response::IntoResponse,
+    response::Response,
 };
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -59,8 +59,10 @@ impl Serialize for OrderView {
 }
 
 /// Finished JSON as an answer.
-pub(super) fn answer(json: String) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json)
+pub(super) fn answer(json: String) -> Response {
+    let mut response = Response::new(json.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// `{order…, "priority": …}`: the answer to a replace.

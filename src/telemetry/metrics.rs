@@ -1,6 +1,6 @@
 //! What is counted, and how it is shown: Prometheus' text, names and units by its conventions (base units, `_total`).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use axum::http::{Method, StatusCode};
 use prometheus_client::{
@@ -28,14 +28,14 @@ const REQUEST_SECONDS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
-    route: String,
+    method: &'static str,
+    route: Cow<'static, str>,
     status: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
-    route: String,
+    route: Cow<'static, str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -102,14 +102,12 @@ impl Metrics {
     }
 
     /// Counts an answered request. Routes are patterns and methods are those that routes have, so labels are few.
-    pub fn request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
-        let method = match method.as_str() {
-            known @ ("GET" | "POST" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS" | "PUT") => known,
-            _ => "other",
-        };
-        let labels = RequestLabels { method: method.to_owned(), route: route.to_owned(), status: status.as_u16() };
+    pub fn request(&self, method: &Method, route: Cow<'static, str>, status: StatusCode, took: Duration) {
+        const METHODS: [&str; 7] = ["POST", "DELETE", "PATCH", "GET", "HEAD", "OPTIONS", "PUT"];
+        let method = METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or("other");
+        let labels = RequestLabels { method, route, status: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
-        self.request_seconds.get_or_create(&RouteLabels { route: route.to_owned() }).observe(took.as_secs_f64());
+        self.request_seconds.get_or_create(&RouteLabels { route: labels.route }).observe(took.as_secs_f64());
     }
 
     /// Counts what went beyond a limit, by the name of the limit's key.

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::{
-    extract::{Request, State as Shared},
-    http::{HeaderName, Method},
+    body::Body,
+    extract::State as Shared,
+    http::{HeaderName, Method, Request},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,11 +20,20 @@ const UNLIMITED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 #[derive(Clone, Copy, Debug)]
 pub(in crate::api) struct Peer(pub(in crate::api) IpAddr);
 
+/// Counts a request that the router answers, and says in its answer what is left.
+pub(in crate::api) async fn limit(Shared(state): Shared<State>, request: Request<Body>, next: Next) -> Response {
+    limited(&state, request, |request| next.run(request)).await
+}
+
 /// Counts a request, and says in its answer what is left.
-pub(in crate::api) async fn limit(Shared(state): Shared<State>, mut request: Request, next: Next) -> Response {
-    let Some(rates) = &state.rates else { return next.run(request).await };
+pub(in crate::api) async fn limited<B, F: Future<Output = Response>>(
+    state: &State,
+    mut request: Request<B>,
+    answer: impl FnOnce(Request<B>) -> F,
+) -> Response {
+    let Some(rates) = &state.rates else { return answer(request).await };
     if UNLIMITED.contains(&request.uri().path()) {
-        return next.run(request).await;
+        return answer(request).await;
     }
     // What is wrong with the credentials is for the handler to say; until then they are nobody's.
     let identity = state.access.identify(request.headers()).ok().flatten();
@@ -38,7 +48,7 @@ pub(in crate::api) async fn limit(Shared(state): Shared<State>, mut request: Req
         request.extensions_mut().insert(identity);
     }
     let (left, mut response) = match state.charge(kind, client, 1).await {
-        Ok(left) => (left, next.run(request).await),
+        Ok(left) => (left, answer(request).await),
         Err((problem, left)) => (left, problem.into_response()),
     };
     // A handler that charged more knows better what is left.

@@ -32,7 +32,7 @@ use super::{Problem, State, access::Identity, connections::client_address};
 use crate::queue::Refusal;
 use clock::RuntimeClock;
 
-pub(super) use layer::{Peer, limit};
+pub(super) use layer::{Peer, limit, limited};
 
 /// How often clients that ask no more are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
