@@ -23,7 +23,7 @@ use std::{
 };
 
 use anyhow::Context;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, JournalConfig, JournalMode};
@@ -163,7 +163,9 @@ impl Venue {
         shown.define(&executor);
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
-        let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone() };
+        let (answers, to_answer) = mpsc::unbounded_channel();
+        tokio::spawn(executor::answer_all(to_answer));
+        let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone(), answers };
         let (mut journal, threads) = start_journal(kept, release, (random, folders.segment_bytes), &config.journal)?;
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use effects::Effects;
 pub use pulse::Pulse;
-pub use release::Release;
+pub use release::{Release, Replies, answer_all};
 pub use replay::{Differs, entries, replay};
 pub use replica::{Public, Replica, ReplicaError, shown};
 

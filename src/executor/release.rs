@@ -2,10 +2,18 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender},
+    oneshot,
+};
+
 use super::Effects;
-use crate::queue::Admission;
+use crate::queue::{Admission, Answer};
 use crate::read::ReadModel;
 use crate::stream::Hub;
+
+/// Who is answered, and what.
+pub type Replies = Vec<(oneshot::Sender<Answer>, Answer)>;
 
 /// The other side of the journal's gate. Whoever is told of an order by the stream or a reply can already read it.
 #[derive(Clone, Debug)]
@@ -16,24 +24,38 @@ pub struct Release {
     pub hub: Arc<Hub>,
     /// Whose client ids are now known.
     pub admission: Admission,
+    /// Where answers go, for [`answer_all`] to give them.
+    pub answers: UnboundedSender<Replies>,
+}
+
+/// Gives answers until none can come any more, on the runtime of those who wait for them: to wake one of its tasks from another
+/// thread is a system call, and so a batch is handed over as one.
+pub async fn answer_all(mut answers: UnboundedReceiver<Replies>) {
+    while let Some(replies) = answers.recv().await {
+        for (reply, answer) in replies {
+            // Who asked may have left; what was done stays done.
+            drop(reply.send(answer));
+        }
+    }
 }
 
 impl Release {
     /// Lets a batch's effects out.
     pub fn release(&self, effects: Effects) {
-        effects.release(&self.read, &self.hub, &self.admission);
+        let replies = effects.release(&self.read, &self.hub, &self.admission);
+        if !replies.is_empty() {
+            // Where the runtime has ended, nobody waits for them.
+            drop(self.answers.send(replies));
+        }
     }
 }
 
 impl Effects {
-    /// Lets these effects out: into the read model, then the stream, then to those who asked.
-    pub fn release(self, read: &ReadModel, hub: &Hub, admission: &Admission) {
+    /// Lets these effects out: into the read model, then the stream; those who asked are to be answered then.
+    pub fn release(self, read: &ReadModel, hub: &Hub, admission: &Admission) -> Replies {
         read.apply(self.changes);
         admission.kept(&self.kept);
         hub.publish(self.number, self.executions, self.trades, self.books);
-        for (reply, answer) in self.replies {
-            // Who asked may have left; what was done stays done.
-            drop(reply.send(answer));
-        }
+        self.replies
     }
 }

@@ -275,7 +275,7 @@ pub(super) fn recover(
         let effects = executor.replay(&mut framed.records);
         Differs::check(&framed, effects.executions_hash)?;
         shown.define(&executor);
-        effects.release(&shown.read, &shown.hub, &shown.admission);
+        drop(effects.release(&shown.read, &shown.hub, &shown.admission));
     }
     executions.archive.check()?;
     let speed = frames.speed();
