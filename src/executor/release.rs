@@ -24,7 +24,7 @@ pub struct Release {
     pub hub: Arc<Hub>,
     /// Whose client ids are now known.
     pub admission: Admission,
-    /// Where answers go, for [`answer_all`] to give them.
+    /// Where answers go, for [`answer_all`] to give them. Bounded by who waits: each answers a request that was taken in.
     pub answers: UnboundedSender<Replies>,
 }
 
