@@ -45,8 +45,8 @@ const IN_FLIGHT: u64 = 64;
 const IN_FLIGHT_MAX: u64 = 256;
 /// How long the maximum is measured.
 const MAXIMUM: Duration = Duration::from_secs(3);
-/// How often a paced connection looks for what is due.
-const PACE: Duration = Duration::from_millis(5);
+/// How often a paced connection looks for what is due: latencies have half of this more than the venue takes.
+const PACE: Duration = Duration::from_millis(1);
 /// How often the subscriber says that it is there.
 const BEAT: Duration = Duration::from_secs(20);
 /// One line of figures.

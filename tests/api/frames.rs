@@ -440,3 +440,16 @@ async fn messages_9_of_many_sizes_and_cuts_are_read_and_one_too_long_is_refused_
     cases.push(fails("a length without end", &[&[0x81, 0xff], &[0xff; 8], &MASK], vec![], 1009));
     check(cases).await;
 }
+
+#[tokio::test]
+async fn a_code_that_a_client_made_up_is_no_series_of_the_metrics() {
+    let venue = Venue::spawn("").await;
+    for code in [1000, 4000, 4999] {
+        let said = converse(venue.addr, &fails("made up", &[&close(code)], vec![], code)).await;
+        assert_eq!(said, [Close(code)]);
+    }
+    let metrics = venue.get("/metrics").await.text;
+    let closed = |line: &&str| line.starts_with("openoutcry_stream_closed_total");
+    let closed: Vec<&str> = metrics.lines().filter(closed).collect();
+    assert_eq!(closed, ["openoutcry_stream_closed_total{code=\"none\"} 3"]);
+}

@@ -74,8 +74,10 @@ type Held = Pin<Box<dyn Future<Output = Said> + Send>>;
 
 /// Why a connection ends.
 enum End {
-    /// The client closed it, or is gone.
+    /// The client is gone.
     Gone,
+    /// The client closed it, with this code.
+    Left(u16),
     /// The venue shuts down.
     Shutdown,
     /// The client cannot be served any more.
@@ -87,10 +89,10 @@ enum End {
 }
 
 impl End {
-    /// The close code; `None` if the client needs none.
+    /// The venue's close code; `None` if it was the client that went.
     fn code(&self) -> Option<u16> {
         match self {
-            Self::Gone => None,
+            Self::Gone | Self::Left(_) => None,
             Self::Shutdown => Some(1001),
             Self::Closed(code, _) => Some(*code),
             Self::Denied => Some(4001),
@@ -209,6 +211,10 @@ impl Session {
             End::Denied => {
                 drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
                 self.outbox.close(4001, "not authorised", Finish::All).await;
+            }
+            End::Left(code) => {
+                drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
+                self.outbox.close(code, "", Finish::All).await;
             }
             End::Closed(code, reason) => {
                 drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
@@ -388,10 +394,7 @@ impl Session {
                 Ok(())
             }
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(()),
-            Some(Ok(Message::Close(frame))) => {
-                let code = frame.map_or(1000, |frame| frame.code.into());
-                Err(End::Closed(code, String::new()))
-            }
+            Some(Ok(Message::Close(frame))) => Err(End::Left(frame.map_or(1000, |frame| frame.code.into()))),
             None => Err(End::Gone),
             Some(Err(Error::Capacity(_))) => {
                 self.state.metrics.limit("message_bytes");
