@@ -146,6 +146,7 @@ fn what_is_wrong_is_named_with_file_line_and_key() {
              expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
         ),
         ("[stream]\nring = 0", "c.toml:2: stream.ring: must be at least 1"),
+        ("[stream]\nsend_buffer = 1", "c.toml:2: stream.send_buffer: must be at least 16384"),
         ("[[instruments]]\nsymbol = \"A/B\"", "c.toml:1: instruments[0].tick_size: must be set"),
         (
             "[[accounts]]\nname = \"bob\"",

@@ -1,5 +1,6 @@
 //! The journal as a whole: on a real folder, and on a disk that fails in every way a disk can.
 
+mod ahead;
 mod crash;
 mod damage;
 mod folder;
