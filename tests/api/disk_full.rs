@@ -160,10 +160,13 @@ async fn last_words(server: Server) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_that_may_not_grow_acknowledges_nothing_more_and_ends_in_words() {
-    // Less than the journal has by then.
+    // Less than the journal has by then, and usually than the log of executions: either may be the first to write.
     let (told, last) = limited_to(1_024).await;
-    assert!(last.starts_with("openoutcry: the task `journal` failed: cannot write"), "{last}");
-    assert!(told.journal_failed > 0, "who waited was not told");
+    if last.starts_with("openoutcry: the task `journal` failed: cannot write") {
+        assert!(told.journal_failed > 0, "who waited was not told");
+    } else {
+        assert!(last.starts_with("openoutcry: the task `executions` failed: cannot write"), "{last}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
