@@ -28,8 +28,8 @@ const MAGIC: [u8; 8] = [0xF5, b'o', b'o', b's', b'n', b'a', b'p', 0xFA];
 /// Bytes of a header, and of its part under the checksum.
 const HEADER: usize = 80;
 const SUMMED: usize = 76;
-/// How much is written at a time, and synced before more is: a sync of the journal waits for no more than this.
-const CHUNK: usize = 2 * 1024 * 1024;
+/// How much is written in one call.
+const CHUNK: usize = 16 * 1024 * 1024;
 /// A file in the making.
 const SPARE: &str = "next.tmp";
 /// How many snapshots are kept: should the newest not be what was written, the one before it is.
@@ -227,7 +227,6 @@ impl Snapshots {
             let mut offset = HEADER as u64;
             for chunk in snapshot.payload.chunks(CHUNK) {
                 write_all(file.as_mut(), chunk, offset)?;
-                file.sync_data()?;
                 offset += chunk.len() as u64;
             }
             file.sync_data()
