@@ -119,9 +119,10 @@ struct Shared {
 impl Pace {
     /// Notes that all up to this record was released.
     pub(super) fn released(&self, number: u64) {
-        self.shared.released.store(number, Ordering::Release);
-        if number >= self.shared.due.load(Ordering::Acquire) {
-            self.shared.due.store(u64::MAX, Ordering::Release);
+        // Either this sees what is due, or the thread, which looks once it has said so, sees what was released.
+        self.shared.released.store(number, Ordering::SeqCst);
+        if number >= self.shared.due.load(Ordering::SeqCst) {
+            self.shared.due.store(u64::MAX, Ordering::SeqCst);
             // Who is not waiting has a snapshot to make already.
             drop(self.wakes.try_send(Wake::Due));
         }
@@ -174,20 +175,7 @@ impl Thread {
         let mut last = None;
         for wake in waiting {
             match wake {
-                Wake::Due => {
-                    let made = self.make();
-                    if self.shared.stopping.load(Ordering::Acquire) {
-                        continue;
-                    }
-                    if let Err(error) = made {
-                        self.keeper.made.failures.fetch_add(1, Ordering::Relaxed);
-                        tracing::warn!(error = format!("{error:#}"), "a snapshot could not be made");
-                        // Not again at once: what was in the way may still be.
-                        self.set_due_after(self.shared.released.load(Ordering::Acquire));
-                    } else {
-                        self.set_due_after(self.keeper.newest);
-                    }
-                }
+                Wake::Due => while self.make_due() {},
                 Wake::Stopped(replica) => last = Some(replica),
             }
         }
@@ -203,11 +191,35 @@ impl Thread {
         }
     }
 
+    /// Makes a snapshot; whether the next one is due already.
+    fn make_due(&mut self) -> bool {
+        let made = self.make();
+        if self.shared.stopping.load(Ordering::Acquire) {
+            return false;
+        }
+        if let Err(error) = made {
+            self.keeper.made.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(error = format!("{error:#}"), "a snapshot could not be made");
+            // Not again at once: what was in the way may still be.
+            self.set_due_after(self.shared.released.load(Ordering::SeqCst));
+        } else {
+            self.set_due_after(self.keeper.newest);
+        }
+        self.is_overdue()
+    }
+
+    /// Whether the one that is due was so before it was said: then nobody wakes this thread for it.
+    fn is_overdue(&self) -> bool {
+        let due = self.shared.due.load(Ordering::SeqCst);
+        let overdue = self.shared.released.load(Ordering::SeqCst) >= due;
+        overdue && self.shared.due.swap(u64::MAX, Ordering::SeqCst) == due
+    }
+
     /// Says when the next one is due, given where the last one ended.
     fn set_due_after(&self, number: u64) {
         let every = self.keeper.every;
         let due = if every == 0 { u64::MAX } else { number.saturating_add(every) };
-        self.shared.due.store(due, Ordering::Release);
+        self.shared.due.store(due, Ordering::SeqCst);
     }
 
     /// Makes a snapshot out of the one before and what the journal has since.
