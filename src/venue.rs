@@ -29,9 +29,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, JournalConfig, JournalMode};
 use crate::domain::Nanos;
 use crate::engine::{Limits, RULES};
-use crate::executor::{self, Effects, Executor, Release, Replica};
+use crate::executor::{self, Effects, Executor, Finished, Finisher, Release, Replica};
 use crate::history::{Ended as HistoryEnded, History};
-use crate::journal::{self, Durability, Ended, Journal, Memory, Started};
+use crate::journal::{self, Durability, Ended, Gate, Journal, Lock, Memory, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
 use crate::read::{self, ReadModel};
 use crate::stream::{Hub, archive};
@@ -147,7 +147,8 @@ impl Venue {
         let folders = settings.folders.clone().unwrap_or_else(|| Folders::of(&config.server.data_dir));
         let (mut executor, mut shown, kept) = match durability {
             None => {
-                let shown = Shown { read, hub, admission: Admission::default() };
+                let (admission, finisher) = (Admission::default(), Finisher::default());
+                let shown = Shown { read, hub, admission, finisher, names: Arc::default() };
                 (make(Replica::new(Limits::default()), shown.admission.clone()), shown, None)
             }
             Some(durability) => {
@@ -160,12 +161,13 @@ impl Venue {
         let lock = kept.as_ref().map(|(kept, _)| kept.lock.clone());
         let commands = genesis::difference(config, executor.engine())?;
         let (records, effects) = executor.configure(commands);
-        shown.define(&executor);
+        shown.define(&effects.names);
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
         let (answers, to_answer) = mpsc::unbounded_channel();
         tokio::spawn(executor::answer_all(to_answer));
-        let release = Release { read: read.clone(), hub: hub.clone(), admission: admission.clone(), answers };
+        let (finisher, pulse) = (shown.finisher, executor.pulse());
+        let release = Release { finisher, pulse, read: read.clone(), hub: hub.clone(), admission: admission.clone(), answers };
         let (mut journal, threads) = start_journal(kept, release, (random, folders.segment_bytes), &config.journal)?;
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);
@@ -204,7 +206,7 @@ fn start_journal(
     config: &JournalConfig,
 ) -> anyhow::Result<(Box<dyn Journal<Effects>>, Threads)> {
     let Some((Kept { lock, executions, disk, recovered, snapshots, snapshot, ids }, durability)) = kept else {
-        let journal = Memory::new(move |effects| release.release(effects));
+        let journal = Memory::new(release);
         let threads = Threads {
             journal_failed: Arc::default(),
             journal_ended: None,
@@ -222,6 +224,7 @@ fn start_journal(
     let keeper = Keeper {
         _lock: lock.clone(),
         read: release.read.clone(),
+        hub: release.hub.clone(),
         journal: disk.clone(),
         snapshots,
         executions: archive,
@@ -235,15 +238,9 @@ fn start_journal(
     };
     let snapshots_made = Some(keeper.made.clone());
     let (pace, snapshots_ended) = snapshots::start(keeper, recovered.last_number)?;
-    let released = pace.clone();
     let settings = journal::Settings { durability, segment_bytes, rules: RULES, new_epoch: epoch };
-    let started = journal::start(disk, recovered, &settings, move |effects: Effects| {
-        // The directory is held, and executions are written, for as long as anything may still be released.
-        let _held = (&lock, &closing);
-        let number = effects.number;
-        release.release(effects);
-        released.released(number);
-    });
+    let gate = Exit { release, pace: pace.clone(), _lock: lock, _closing: closing };
+    let started = journal::start(disk, recovered, &settings, gate);
     let Started { journal, health, ended, epoch, pulse } = started.context("cannot write the journal")?;
     let threads = Threads {
         journal_failed: health.flag(),
@@ -256,6 +253,29 @@ fn start_journal(
         snapshots_made,
     };
     Ok((Box::new(journal), threads))
+}
+
+/// Where batches of a venue that keeps them get out. The directory is held, and executions are written, for as long as anything may
+/// still be released.
+struct Exit {
+    release: Release,
+    pace: Pace,
+    _lock: Arc<Lock>,
+    _closing: archive::Closing,
+}
+
+impl Gate<Effects> for Exit {
+    type Ready = Finished;
+
+    fn prepare(&mut self, effects: Effects) -> Finished {
+        self.release.prepare(effects)
+    }
+
+    fn release(&mut self, finished: Finished) {
+        let number = finished.number;
+        self.release.release(finished);
+        self.pace.released(number);
+    }
 }
 
 /// An epoch as people see it.

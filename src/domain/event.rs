@@ -178,6 +178,15 @@ pub struct Events {
 }
 
 impl Events {
+    /// No events, and room for as many as there are in `others`.
+    pub fn with_room_for(others: &Self) -> Self {
+        Self {
+            executions: Vec::with_capacity(others.executions.len()),
+            trades: Vec::with_capacity(others.trades.len()),
+            levels: Vec::with_capacity(others.levels.len()),
+        }
+    }
+
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.executions.clear();

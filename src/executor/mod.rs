@@ -10,6 +10,7 @@
 //! - **Draining.** Once told to, it closes the queue, executes what is left without simulated delay, and ends.
 
 mod effects;
+mod finish;
 mod pulse;
 mod release;
 mod replay;
@@ -23,15 +24,14 @@ use std::{
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-pub use effects::Effects;
+pub use effects::{Effects, Names};
+pub use finish::{Finished, Finisher};
 pub use pulse::Pulse;
 pub use release::{Release, Replies, answer_all};
 pub use replay::{Differs, entries, replay};
 pub use replica::{Public, Replica, ReplicaError, shown};
 
-use crate::domain::{
-    AccountId, Command, Events, ExecutionType, InstrumentId, Nanos, OrderId, Outcome, Place, Priority, Replace, Report,
-};
+use crate::domain::{AccountId, Command, Nanos, OrderId, Outcome, Place, Priority, Replace};
 use crate::engine::{AHEAD_MAX, Engine};
 use crate::journal::{Journal, Record};
 use crate::queue::{Action, Admission, Answer, Became, Claim, Entry, Fingerprint, Outlet, Request, Secret, Target, Use};
@@ -64,7 +64,6 @@ pub struct Executor {
     number: u64,
     /// Its stamp.
     stamp: Nanos,
-    events: Events,
     batch: Batch,
     quotes: Vec<Command>,
     pulse: Arc<Pulse>,
@@ -79,31 +78,21 @@ impl std::fmt::Debug for Executor {
 impl Executor {
     /// An executor that has executed nothing yet.
     pub fn new(parts: Parts) -> Self {
-        Self {
-            parts,
-            number: 0,
-            stamp: Nanos(0),
-            events: Events::default(),
-            batch: Batch::default(),
-            quotes: Vec::new(),
-            pulse: Arc::default(),
-        }
+        let batch = Batch::new(&parts.engine);
+        Self { parts, number: 0, stamp: Nanos(0), batch, quotes: Vec::new(), pulse: Arc::default() }
     }
 
     /// An executor that goes on where a replica ends.
     pub fn resume(replica: Replica, admission: Admission, clock: Clock, delay: Duration) -> Self {
-        let Replica { engine, number, stamp, public, .. } = replica;
+        let Replica { engine, number, stamp, .. } = replica;
         let mut executor = Self::new(Parts { engine, admission, clock, delay });
         (executor.number, executor.stamp) = (number, stamp);
-        executor.batch.resume(&public);
         executor
     }
 
-    /// What it has come to, between two batches. Trades that were shown are not known here.
+    /// What it has come to, between two batches. What was shown of it is not known here: see [`Replica::show`].
     pub fn into_replica(self) -> Replica {
-        let public = (0..).map(InstrumentId).zip(self.parts.engine.instruments());
-        let public = public.map(|(id, _)| self.batch.public(id)).collect();
-        Replica::of(self.parts.engine, self.number, self.stamp, public)
+        Replica::of(self.parts.engine, self.number, self.stamp, Vec::new())
     }
 
     /// The engine, to look at.
@@ -158,8 +147,8 @@ impl Executor {
             self.execute_batch(&mut outlet, requests_max);
             let executed = Instant::now();
             let (records, effects) = self.finish_batch();
-            self.pulse.beat(self.number - first, executed - started, executed.elapsed());
-            if !records.is_empty() || !effects.replies.is_empty() {
+            self.pulse.beat(self.number - first, executed - started, started.elapsed());
+            if !records.is_empty() || effects.has_replies() {
                 journal.append(records, effects.executions_hash, effects);
             }
             // Lets those run who were answered, and those who fill the next batch.
@@ -198,15 +187,12 @@ impl Executor {
         let Some(command) = self.command(request.action) else {
             return self.answer(request.reply, Answer::NotFound);
         };
-        let (outcome, first_order) = self.apply_claiming(command, request.claim);
-        let answer = self.batch.answer(outcome, first_order);
-        self.answer(request.reply, answer);
+        self.apply_claiming(command, request.claim, request.reply);
     }
 
+    /// Answers a request for which there is nothing to apply.
     fn answer(&mut self, reply: Option<oneshot::Sender<Answer>>, answer: Answer) {
-        if let Some(reply) = reply {
-            self.batch.effects.replies.push((reply, answer));
-        }
+        self.batch.effects.replies.extend(reply.map(|reply| (reply, answer)));
     }
 
     /// The command that an action is, or `None` if it names an order that never was.
@@ -244,92 +230,42 @@ impl Executor {
     pub fn replay(&mut self, records: &mut Vec<Record>) -> Effects {
         for Record { number, stamp, command } in records.drain(..) {
             (self.number, self.stamp) = (number, stamp);
-            self.apply_stamped(command, None);
+            self.apply_stamped(command, None, None);
         }
         self.finish_batch().1
     }
 
-    /// Numbers, stamps and applies a command; the orders that it changed are the batch's from the second result on.
-    fn apply_claiming(&mut self, command: Command, claim: Option<Claim>) -> (Outcome, usize) {
+    /// Numbers, stamps and applies a command; `reply` gets its answer.
+    fn apply_claiming(&mut self, command: Command, claim: Option<Claim>, reply: Option<oneshot::Sender<Answer>>) {
         self.number += 1;
         self.stamp = self.stamp.max((self.parts.clock)());
-        self.apply_stamped(command, claim)
+        self.apply_stamped(command, claim, reply);
     }
 
-    /// The same, for a command that holds no client id.
-    fn apply(&mut self, command: Command) -> (Outcome, usize) {
-        self.apply_claiming(command, None)
+    /// The same, for a command that nobody waits for and that holds no client id.
+    fn apply(&mut self, command: Command) {
+        self.apply_claiming(command, None, None);
     }
 
     /// Applies a command; a `claim` is worked out if it is not given and needed.
-    fn apply_stamped(&mut self, command: Command, claim: Option<Claim>) -> (Outcome, usize) {
-        self.events.clear();
-        let outcome = self.parts.engine.apply(self.number, self.stamp, &command, &mut self.events);
-        let first_order = self.batch.effects.changes.orders.len();
-        let place = match &command {
-            Command::Place(place) => Some(place),
-            _ => None,
-        };
-        let Parts { engine, .. } = &self.parts;
-        for execution in &self.events.executions {
-            let hash = &mut self.batch.effects.executions_hash;
-            *hash = hash.wrapping_add(execution.digest());
-            let instrument = execution.instrument.and_then(|id| engine.instrument(id));
-            let report = match (execution.execution_type, place, instrument) {
-                (ExecutionType::Rejected, Some(place), _) => Report::refused(execution, place, instrument),
-                (_, _, Some(instrument)) => Report::new(execution, instrument),
-                _ => unreachable!("only a rejected order has no instrument, and only a place is rejected"),
-            };
-            if let Some(account) = engine.account(execution.account) {
-                self.batch.report(report, &account.name);
-            }
-        }
-        self.batch.end_command();
-        for trade in &self.events.trades {
-            if let Some(instrument) = engine.instrument(trade.instrument) {
-                self.batch.trade(trade, instrument);
-            }
-        }
-        self.batch.levels.extend_from_slice(&self.events.levels);
-        self.note(&command, claim, outcome);
-        self.batch.records.push(Record { number: self.number, stamp: self.stamp, command });
-        (outcome, first_order)
-    }
-
-    /// Notes what a command touched beyond its events.
-    fn note(&mut self, command: &Command, claim: Option<Claim>, outcome: Outcome) {
+    fn apply_stamped(&mut self, command: Command, claim: Option<Claim>, reply: Option<oneshot::Sender<Answer>>) {
+        let events = &mut self.batch.effects.events;
+        let first = events.executions.len();
+        let outcome = self.parts.engine.apply(self.number, self.stamp, &command, events);
         let admission = &self.parts.admission;
-        if let Some(entry) = entry_of(admission.secret(), command, claim, outcome) {
+        if let Some(entry) = entry_of(admission.secret(), &command, claim, outcome) {
             admission.executed(&entry);
             self.batch.effects.kept.push(entry);
-        } else if let Command::Replace(Replace { account, request_id: Some(id), .. }) = command {
+        } else if let Command::Replace(Replace { account, request_id: Some(id), .. }) = &command {
             // It changed nothing: to try again is no second time.
             admission.release(*account, Use::Replace, *id);
         }
-        match (command, outcome) {
-            (Command::Deposit { account, .. }, _) => {
-                self.batch.accounts.insert(*account);
-            }
-            (Command::Halt(instrument), Outcome::Done) => self.batch.effects.changes.halts.push((*instrument, true)),
-            (Command::Resume(instrument), Outcome::Done) => self.batch.effects.changes.halts.push((*instrument, false)),
-            (Command::OpenAccount(_), _) => {
-                self.batch.accounts.extend(self.parts.engine.accounts().map(|account| account.id));
-            }
-            _ => {}
-        }
+        self.batch.applied(Record { number: self.number, stamp: self.stamp, command }, outcome, first, reply);
     }
 
-    /// Completes the batch: what is kept, and what it shows once it is.
+    /// Completes the batch: what is to be kept, and what it did.
     fn finish_batch(&mut self) -> (Vec<Record>, Effects) {
-        let mut batch = std::mem::take(&mut self.batch);
-        for account in std::mem::take(&mut batch.accounts) {
-            batch.balances(account, self.parts.engine.balances(account));
-        }
-        batch.books(&self.parts.engine);
-        batch.effects.number = self.number;
-        let (records, effects, next) = batch.finish();
-        self.batch = next;
-        (records, effects)
+        self.batch.finish(&self.parts.engine, self.number)
     }
 }
 

@@ -33,9 +33,9 @@ pub struct Pulse {
     pub commands: Tally,
     /// How long a batch's commands took to apply, in nanoseconds. Divided by the commands: the time of one.
     pub apply_ns: Tally,
-    /// How long what they show took to make, in nanoseconds.
+    /// How long what they show took to make, on another thread, in nanoseconds.
     pub finish_ns: Tally,
-    /// How long a batch took in all, in nanoseconds; what waits longer than that waits for something else.
+    /// How long a batch took the executor in all, in nanoseconds; what waits longer than that waits for something else.
     pub batch_ns: Tally,
 }
 
@@ -48,13 +48,12 @@ impl Default for Pulse {
 
 impl Pulse {
     /// Counts a batch; one that executed nothing is none.
-    pub(super) fn beat(&self, commands: u64, apply: Duration, finish: Duration) {
+    pub(super) fn beat(&self, commands: u64, apply: Duration, all: Duration) {
         if commands == 0 {
             return;
         }
         self.commands.observe(commands);
         self.apply_ns.observe_time(apply);
-        self.finish_ns.observe_time(finish);
-        self.batch_ns.observe_time(apply + finish);
+        self.batch_ns.observe_time(all);
     }
 }

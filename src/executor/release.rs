@@ -1,13 +1,15 @@
-//! What happens once a batch is kept: the read model learns of it, then the stream, then those who asked.
+//! What happens to a batch on its way out: it is finished while it is being kept; once it is, the read model learns of it, then the
+//! stream, then those who asked.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender},
     oneshot,
 };
 
-use super::Effects;
+use super::{Effects, Finished, Finisher, Pulse};
+use crate::journal::Gate;
 use crate::queue::{Admission, Answer};
 use crate::read::ReadModel;
 use crate::stream::Hub;
@@ -16,8 +18,12 @@ use crate::stream::Hub;
 pub type Replies = Vec<(oneshot::Sender<Answer>, Answer)>;
 
 /// The other side of the journal's gate. Whoever is told of an order by the stream or a reply can already read it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Release {
+    /// What makes frames, orders and answers.
+    pub finisher: Finisher,
+    /// What counts how long that takes.
+    pub pulse: Arc<Pulse>,
     /// What GETs answer from.
     pub read: Arc<ReadModel>,
     /// What subscribers read.
@@ -39,23 +45,21 @@ pub async fn answer_all(mut answers: UnboundedReceiver<Replies>) {
     }
 }
 
-impl Release {
-    /// Lets a batch's effects out.
-    pub fn release(&self, effects: Effects) {
-        let replies = effects.release(&self.read, &self.hub, &self.admission);
+impl Gate<Effects> for Release {
+    type Ready = Finished;
+
+    fn prepare(&mut self, effects: Effects) -> Finished {
+        let started = Instant::now();
+        let finished = self.finisher.finish(effects);
+        self.pulse.finish_ns.observe_time(started.elapsed());
+        finished
+    }
+
+    fn release(&mut self, finished: Finished) {
+        let replies = finished.release(&self.read, &self.hub, &self.admission);
         if !replies.is_empty() {
             // Where the runtime has ended, nobody waits for them.
             drop(self.answers.send(replies));
         }
-    }
-}
-
-impl Effects {
-    /// Lets these effects out: into the read model, then the stream; those who asked are to be answered then.
-    pub fn release(self, read: &ReadModel, hub: &Hub, admission: &Admission) -> Replies {
-        read.apply(self.changes);
-        admission.kept(&self.kept);
-        hub.publish(self.number, self.executions, self.trades, self.books);
-        self.replies
     }
 }

@@ -102,11 +102,9 @@ impl Replica {
         &self.public
     }
 
-    /// Takes the trades that were shown for those that are kept to be read, oldest first.
-    pub fn show_trades(&mut self, recent: impl Fn(InstrumentId) -> VecDeque<TradeReport>) {
-        for (instrument, public) in (0..).map(InstrumentId).zip(&mut self.public) {
-            public.recent = recent(instrument);
-        }
+    /// Takes in what was shown of each instrument.
+    pub fn show(&mut self, public: impl Fn(InstrumentId) -> Public) {
+        self.public = (0..).map(InstrumentId).take(self.engine.instruments().len()).map(public).collect();
     }
 
     /// How many executions the records came to that it was given.

@@ -1,22 +1,23 @@
 //! A journal that keeps nothing: `journal.mode = "none"`.
 
-use super::{Journal, Record};
+use super::{Gate, Journal, Record};
 
 /// Keeps nothing: what happened is forgotten when the process ends.
 #[derive(Debug)]
-pub struct Memory<F> {
-    release: F,
+pub struct Memory<G> {
+    gate: G,
 }
 
-impl<F> Memory<F> {
-    /// A journal that hands effects to `release` at once.
-    pub fn new(release: F) -> Self {
-        Self { release }
+impl<G> Memory<G> {
+    /// A journal that lets effects through `gate` at once.
+    pub fn new(gate: G) -> Self {
+        Self { gate }
     }
 }
 
-impl<E, F: FnMut(E) + Send> Journal<E> for Memory<F> {
+impl<E, G: Gate<E>> Journal<E> for Memory<G> {
     fn append(&mut self, _: Vec<Record>, _: u64, effects: E) {
-        (self.release)(effects);
+        let ready = self.gate.prepare(effects);
+        self.gate.release(ready);
     }
 }

@@ -4,12 +4,13 @@
 //! once the former are kept; and, after a restart, the former again.
 //!
 //! ```text
-//! append ─► channel ─► writer thread: everything waiting ─► one frame, one write, one sync ─► release, in order
+//! append ─┬► records ─► writer: everything waiting ─► one frame, one write, one sync ─┐
+//!         └► effects ─► made ready meanwhile ─────────────────────────────────────────┴► released, in order
 //! Reader ─► every record kept, checked ─► Recovered ─► the next writer
 //! ```
 //!
 //! Reading order: `codec` (a command as bytes), `format` (segments and frames), [`disk`](crate::disk) (what is asked of a file system),
-//! `segments` and `log` (frames into segments), `writer` (the thread), [`reader`] (all of it back), [`lock`] (one process at a time),
+//! `segments` and `log` (frames into segments), `gate` (what effects go through), `writer` (the threads), [`reader`] (all of it back), [`lock`] (one process at a time),
 //! [`snapshots`] (what makes old records unnecessary).
 //!
 //! **Invariant: kept, then released.** Nothing is released before its batch is kept as the [`Durability`] says, and batches
@@ -19,7 +20,7 @@
 //! only the very last may be torn.
 //!
 //! **Invariant: fail stop.** After a failed or short write or a failed sync nothing is released any more: the batches that
-//! wait are dropped with their effects, [`Health`] says so at once, and the thread ends with the error.
+//! wait are dropped with their effects, [`Health`] says so at once, and the threads end, with the error.
 //!
 //! **Limits.** [`WAITING_MAX`] batches wait for the writer, then `append` blocks. A record takes about 60 bytes, a journal
 //! grows until its segments are retired from outside.
@@ -30,7 +31,7 @@
 mod codec;
 mod error;
 mod format;
-
+mod gate;
 mod log;
 mod pulse;
 mod segments;
@@ -49,6 +50,7 @@ mod tests;
 
 pub use codec::{Fault, decode, encode};
 pub use error::{Damage, JournalError};
+pub use gate::Gate;
 pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings};
 pub use memory::Memory;

@@ -1,9 +1,11 @@
-//! The thread that keeps batches: while the executor applies the next ones, it writes and syncs all that wait.
+//! The threads that keep batches and let their effects out. While the executor applies the next ones, one thread writes and syncs
+//! all that wait, and another makes ready what they will show, and shows it once they are kept.
 //!
-//! In: batches, through a bounded channel. Out: their effects, released in order on this thread once they are kept. A lone
-//! batch costs one write, one sync and one wake-up; under load a frame grows to what arrived during the last sync.
+//! In: batches, through bounded channels. Out: their effects, released in order. A lone batch costs one write and one sync; under
+//! load a frame grows to what arrived during the last sync.
 
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{
         Arc,
@@ -16,13 +18,16 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use super::gate::Gate;
 use super::log::Log;
 use super::pulse::Pulse;
 use super::{Journal, JournalError, Record, Recovered, Settings};
 use crate::disk::Disk;
 
-/// The most batches that wait for the writer; then `append` blocks, so that a slow disk slows intake and not memory.
+/// The most batches that wait to be kept; then `append` blocks, so that a slow disk slows intake and not memory.
 pub const WAITING_MAX: usize = 64;
+/// The most effects that wait to be made ready, or word that batches are kept: as for [`WAITING_MAX`].
+const STEPS_MAX: usize = 2 * WAITING_MAX;
 
 /// What [`start`] gives.
 #[derive(Debug)]
@@ -41,7 +46,8 @@ pub struct Started<E> {
 
 /// A journal in files.
 pub struct File<E> {
-    batches: SyncSender<Batch<E>>,
+    batches: SyncSender<Batch>,
+    steps: SyncSender<Step<E>>,
 }
 
 impl<E> fmt::Debug for File<E> {
@@ -68,41 +74,56 @@ impl Health {
     }
 }
 
-/// The end of the writer's thread.
+/// The end of the threads.
 #[derive(Debug)]
 pub struct Ended {
-    result: oneshot::Receiver<Result<(), JournalError>>,
-    thread: JoinHandle<()>,
+    kept: oneshot::Receiver<Result<(), JournalError>>,
+    released: oneshot::Receiver<()>,
+    threads: [JoinHandle<()>; 2],
 }
 
 impl Ended {
-    /// Waits until the thread has ended: all kept and released after its journal was dropped, or not.
+    /// Waits until both threads have ended: all kept and released after their journal was dropped, or not.
     ///
     /// # Errors
     ///
     /// What made the journal fail.
     pub async fn wait(self) -> Result<(), JournalError> {
-        let result = self.result.await.unwrap_or(Err(JournalError::Panicked));
-        // It has nothing left to do but end.
-        self.thread.join().map_err(|_| JournalError::Panicked)?;
+        // Whatever becomes of the other, the thread that releases is the last to end, unless it panics.
+        self.released.await.map_err(|_| JournalError::Panicked)?;
+        let result = self.kept.await.unwrap_or(Err(JournalError::Panicked));
+        // They have nothing left to do but end.
+        self.threads.into_iter().try_for_each(JoinHandle::join).map_err(|_| JournalError::Panicked)?;
         result
     }
 }
 
-struct Batch<E> {
+/// What is to be kept of a batch.
+struct Batch {
     records: Vec<Record>,
     executions_hash: u64,
-    effects: E,
+}
+
+/// What the thread that releases is told.
+enum Step<E> {
+    /// To make the effects of the next batch ready.
+    Prepare(E),
+    /// That so many more batches are kept.
+    Kept(usize),
+    /// That nothing will be kept any more.
+    Failed,
 }
 
 impl<E: Send> Journal<E> for File<E> {
     fn append(&mut self, records: Vec<Record>, executions_hash: u64, effects: E) {
-        // Once the thread has failed, effects are dropped here: nobody is told of what was not kept.
-        drop(self.batches.send(Batch { records, executions_hash, effects }));
+        // Effects go first: no batch is kept whose effects nobody has. Once the threads have failed, all is dropped here: nobody is
+        // told of what was not kept.
+        drop(self.steps.send(Step::Prepare(effects)));
+        drop(self.batches.send(Batch { records, executions_hash }));
     }
 }
 
-/// Starts to write where the journal that was `recovered` from `disk` ends. Effects go to `release`, on the new thread.
+/// Starts to write where the journal that was `recovered` from `disk` ends. Effects go through `gate`, on a new thread.
 ///
 /// # Errors
 ///
@@ -111,65 +132,93 @@ pub fn start<E: Send + 'static>(
     disk: Arc<dyn Disk>,
     recovered: Recovered,
     settings: &Settings,
-    release: impl FnMut(E) + Send + 'static,
+    gate: impl Gate<E> + 'static,
 ) -> Result<Started<E>, JournalError> {
     let folder = disk.path("");
     let log = Log::open(disk, recovered, settings)?;
     let epoch = log.epoch();
     let (batches, waiting) = sync_channel(WAITING_MAX);
+    let (steps, to_take) = sync_channel(STEPS_MAX);
     let pulse = Arc::new(Pulse::default());
-    let writer = Writer { log, waiting, release, unreleased: Vec::new(), pulse: pulse.clone() };
     let health = Health::default();
-    let poison = Poison { health: health.clone(), armed: true };
-    let (ended, result) = oneshot::channel();
-    let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || {
-        let outcome = writer.run(poison);
+    let poison = |writer| Poison { health: health.clone(), writer, armed: true };
+    let (writer, poisoned) = (Writer { log, waiting, steps: steps.clone(), pulse: pulse.clone() }, poison(Some(steps.clone())));
+    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+        thread.map_err(|source| JournalError::Io { doing: "start a thread for", file: folder.clone(), source })
+    };
+    let (ended, kept) = oneshot::channel();
+    let keeping = spawn("journal", Box::new(move || {
         // Who does not wait for the end need not learn of it.
-        drop(ended.send(outcome));
-    });
-    let thread = thread.map_err(|source| JournalError::Io { doing: "start a thread for", file: folder, source })?;
-    Ok(Started { journal: File { batches }, health, ended: Ended { result, thread }, epoch, pulse })
+        drop(ended.send(writer.run(poisoned)));
+    }))?;
+    let (ended, released) = oneshot::channel();
+    let poisoned = poison(None);
+    let releasing = spawn("release", Box::new(move || {
+        release_all(&to_take, gate, poisoned);
+        let _nobody_waits = ended.send(());
+    }))?;
+    let ended = Ended { kept, released, threads: [keeping, releasing] };
+    Ok(Started { journal: File { batches, steps }, health, ended, epoch, pulse })
 }
 
 /// Says that the journal has failed when dropped while armed: on an error and on a panic alike.
-struct Poison {
+struct Poison<E> {
     health: Health,
+    /// Of the thread that keeps, where the other hears of it.
+    writer: Option<SyncSender<Step<E>>>,
     armed: bool,
 }
 
-impl Drop for Poison {
+impl<E> Drop for Poison<E> {
     fn drop(&mut self) {
         if self.armed {
             self.health.failed.store(true, Ordering::Release);
+            // Only then is anything dropped that somebody waits for.
+            if let Some(steps) = &self.writer {
+                drop(steps.send(Step::Failed));
+            }
         }
     }
 }
 
-struct Writer<E, F> {
+/// Makes effects ready as they come, and releases them once they are kept, until nothing can come any more.
+fn release_all<E, G: Gate<E>>(steps: &Receiver<Step<E>>, mut gate: G, mut poison: Poison<E>) {
+    let mut ready = VecDeque::new();
+    for step in steps {
+        match step {
+            Step::Prepare(effects) => ready.push_back(gate.prepare(effects)),
+            Step::Kept(batches) => ready.drain(..batches).for_each(|effects| gate.release(effects)),
+            Step::Failed => return,
+        }
+    }
+    poison.armed = false;
+}
+
+struct Writer<E> {
     log: Log,
-    waiting: Receiver<Batch<E>>,
-    release: F,
-    /// Effects of the frame in the making.
-    unreleased: Vec<E>,
+    waiting: Receiver<Batch>,
+    steps: SyncSender<Step<E>>,
     pulse: Arc<Pulse>,
 }
 
-impl<E, F: FnMut(E)> Writer<E, F> {
-    /// Keeps and releases until no one can append any more. On an error `poison` is dropped before anything else is.
-    fn run(mut self, mut poison: Poison) -> Result<(), JournalError> {
+impl<E> Writer<E> {
+    /// Keeps until no one can append any more.
+    fn run(mut self, mut poison: Poison<E>) -> Result<(), JournalError> {
         let outcome = self.keep_all();
         poison.armed = outcome.is_err();
-        drop(poison);
         outcome
     }
 
     fn keep_all(&mut self) -> Result<(), JournalError> {
         while let Some(batch) = self.next()? {
-            self.push(batch);
+            let mut batches = 1;
+            self.log.push(&batch.records, batch.executions_hash);
             while !self.log.is_full()
                 && let Ok(batch) = self.waiting.try_recv()
             {
-                self.push(batch);
+                batches += 1;
+                self.log.push(&batch.records, batch.executions_hash);
             }
             let (started, bytes) = (Instant::now(), self.log.uncommitted_bytes());
             self.log.commit()?;
@@ -177,19 +226,14 @@ impl<E, F: FnMut(E)> Writer<E, F> {
                 self.pulse.frame_bytes.observe(bytes);
                 self.pulse.commit_ns.observe_time(started.elapsed());
             }
-            self.unreleased.drain(..).for_each(&mut self.release);
+            self.steps.send(Step::Kept(batches)).map_err(|_| JournalError::Panicked)?;
             self.log.keep_pace()?;
         }
         Ok(())
     }
 
-    fn push(&mut self, batch: Batch<E>) {
-        self.log.push(&batch.records, batch.executions_hash);
-        self.unreleased.push(batch.effects);
-    }
-
     /// The next batch, or `None` after the last; idle time is used to prepare.
-    fn next(&mut self) -> Result<Option<Batch<E>>, JournalError> {
+    fn next(&mut self) -> Result<Option<Batch>, JournalError> {
         loop {
             match self.waiting.try_recv() {
                 Ok(batch) => return Ok(Some(batch)),

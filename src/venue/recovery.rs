@@ -20,9 +20,9 @@ use super::executions::{self, Executions};
 use super::folders::Folders;
 use super::ids::Chain;
 use crate::disk::Disk;
-use crate::domain::{AccountName, InstrumentId, LevelChange, Order, Seq, Side};
+use crate::domain::{InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
-use crate::executor::{Differs, Executor, Replica, replay, shown};
+use crate::executor::{Differs, Executor, Finisher, Names, Replica, replay, shown};
 use crate::history::Reached;
 use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots};
 use crate::queue::{Admission, Secret};
@@ -38,17 +38,18 @@ pub(super) struct Shown {
     pub(super) read: ReadModel,
     pub(super) hub: Hub,
     pub(super) admission: Admission,
+    pub(super) finisher: Finisher,
+    /// The instruments and accounts that it knows.
+    pub(super) names: Arc<Names>,
 }
 
 impl Shown {
-    /// Makes room for the instruments and accounts that the executor knows.
-    pub(super) fn define(&mut self, executor: &Executor) {
-        let engine = executor.engine();
-        let accounts: Vec<AccountName> = engine.accounts().map(|account| account.name).collect();
-        let known = (self.read.instruments().len(), self.read.accounts().len());
-        self.hub.define(accounts.len(), engine.instruments().len());
-        if known != (engine.instruments().len(), accounts.len()) {
-            self.read.define(engine.instruments(), accounts);
+    /// Learns of the instruments and accounts of a batch that is about to be shown.
+    pub(super) fn define(&mut self, names: &Arc<Names>) {
+        if !Arc::ptr_eq(&self.names, names) {
+            self.hub.define(names.accounts.len(), names.instruments.len());
+            self.read.define(&names.instruments, names.accounts.clone());
+            self.names = names.clone();
         }
     }
 
@@ -265,7 +266,8 @@ pub(super) fn recover(
     }
     let mut frames = Frames::open(disk.clone(), snapshot + 1)?;
     replay(&mut replica, &admission, || frames.up_to(shown_elsewhere))?;
-    let mut shown = Shown { read, hub, admission: admission.clone() };
+    let finisher = Finisher::resume(replica.public());
+    let mut shown = Shown { read, hub, admission: admission.clone(), finisher, names: Arc::default() };
     shown.hub.keep(executions.archive.clone());
     if replica.number() > 0 {
         shown.resume(&replica)?;
@@ -274,8 +276,8 @@ pub(super) fn recover(
     while let Some(mut framed) = frames.next()? {
         let effects = executor.replay(&mut framed.records);
         Differs::check(&framed, effects.executions_hash)?;
-        shown.define(&executor);
-        drop(effects.release(&shown.read, &shown.hub, &shown.admission));
+        shown.define(&effects.names);
+        drop(shown.finisher.finish(effects).release(&shown.read, &shown.hub, &shown.admission));
     }
     executions.archive.check()?;
     let speed = frames.speed();

@@ -26,11 +26,11 @@ use super::recovery::{Found, read_snapshot};
 use crate::config::Retain;
 use crate::disk::Disk;
 use crate::engine::{Limits, RULES};
-use crate::executor::{Replica, entries};
+use crate::executor::{Public, Replica, entries};
 use crate::journal::{Lock, Reader, Record, Snapshot, Snapshots, retire};
 use crate::queue::{Admission, Entry};
 use crate::read::ReadModel;
-use crate::stream::archive::Archive;
+use crate::stream::{Hub, archive::Archive};
 
 /// How much nicer than the others the thread is: as much as there is.
 const NICENESS: i32 = 19;
@@ -47,6 +47,8 @@ pub(super) struct Keeper {
     pub(super) _lock: Arc<Lock>,
     /// Where the last trades are.
     pub(super) read: Arc<ReadModel>,
+    /// Where their numbers are.
+    pub(super) hub: Arc<Hub>,
     pub(super) journal: Arc<dyn Disk>,
     pub(super) snapshots: Snapshots,
     /// What the journal has to be kept for too.
@@ -182,8 +184,12 @@ impl Thread {
         // The journal's thread is gone: what is released now is all that is kept.
         let kept = self.shared.released.load(Ordering::Acquire);
         if let Some(mut replica) = last.filter(|replica| replica.number() == kept && kept > self.keeper.newest) {
-            let read = self.keeper.read.clone();
-            replica.show_trades(|instrument| read.trades(instrument, usize::MAX).into_iter().rev().collect());
+            let Keeper { read, hub, .. } = &self.keeper;
+            replica.show(|instrument| Public {
+                trades: hub.trades(instrument).map_or(0, |log| log.last_seq()),
+                books: hub.book(instrument).map_or(0, |log| log.last_seq()),
+                recent: read.trades(instrument, usize::MAX).into_iter().rev().collect(),
+            });
             let entries = self.keeper.admission.unsaved();
             if let Err(error) = self.write(&replica, &entries, Instant::now()) {
                 tracing::warn!(error = format!("{error:#}"), "the last snapshot could not be made");

@@ -201,6 +201,9 @@ async fn a_restart_knows_open_orders_and_takes_a_changed_configuration_but_no_ch
     let server = start(instrument("0.01", "10")).await.unwrap();
     let path = format!("http://{}/orders/{}", server.addr, resting["order_id"]);
     assert_eq!(http.get(path).send().await.unwrap().json::<Value>().await.unwrap(), resting);
+    let instrument_path = format!("http://{}/instruments/BTC-USDT", server.addr);
+    let shown = http.get(instrument_path).send().await.unwrap().json::<Value>().await.unwrap();
+    assert_eq!(shown["taker_fee_bps"], "10", "the rules that are shown are those in force");
     let mut stream = Socket::connect(server.addr, "?from_seq=1").await;
     assert_eq!(place(&server, market("buy", "1")).await["status"], "filled");
     let fill = stream.until(|frame| frame["type"] == "filled").await;

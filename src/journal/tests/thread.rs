@@ -1,4 +1,4 @@
-//! The writer's thread: order, back-pressure, the end, and what is not released when the disk fails.
+//! The writer's threads: order, back-pressure, the end, and what is not released when the disk fails.
 
 use std::sync::{Mutex, mpsc};
 
@@ -63,8 +63,38 @@ async fn a_failing_disk_releases_nothing_more_and_says_so() {
     }
 }
 
+/// Tells of everything that it is asked for.
+struct Telling(mpsc::Sender<(&'static str, u64)>);
+
+impl Gate<u64> for Telling {
+    type Ready = u64;
+
+    fn prepare(&mut self, effects: u64) -> u64 {
+        self.0.send(("prepare", effects)).unwrap();
+        effects
+    }
+
+    fn release(&mut self, ready: u64) {
+        self.0.send(("release", ready)).unwrap();
+    }
+}
+
 #[tokio::test]
-async fn a_panic_on_the_thread_fails_the_journal_too() {
+async fn what_is_not_kept_may_be_made_ready_and_is_not_released() {
+    let disk = SimulatedDisk::new(4);
+    let (telling, told) = mpsc::channel();
+    let Started { mut journal, ended, .. } =
+        start(Arc::new(disk.clone()), empty(), &settings(8192), Telling(telling)).unwrap();
+    journal.append(records(1..=1), 0, 1);
+    assert_eq!((told.recv(), told.recv()), (Ok(("prepare", 1)), Ok(("release", 1))));
+    disk.fail_next(Fault::Sync);
+    journal.append(records(2..=2), 0, 2);
+    assert!(ended.wait().await.is_err());
+    assert_eq!(told.iter().collect::<Vec<_>>(), [("prepare", 2)]);
+}
+
+#[tokio::test]
+async fn a_panic_while_releasing_fails_the_journal_too() {
     let release = |()| panic!("a release that cannot");
     let mut started = start(Arc::new(SimulatedDisk::new(3)), empty(), &settings(8192), release).unwrap();
     started.journal.append(records(1..=1), 0, ());
