@@ -76,9 +76,9 @@ async fn trade(venue: &Venue, place: Place) -> anyhow::Result<Vec<Arc<Order>>> {
     let mut orders = Vec::new();
     for _ in 0..ORDERS {
         let instrument = venue.read.instrument(&place.symbol).map(|instrument| instrument.id);
-        let answer = venue.intake.send(Action::Place(Place { instrument, ..place.clone() }), None).await?.await?;
+        let answer = venue.intake.send(Action::Place(Box::new(Place { instrument, ..place.clone() })), None).await?.await?;
         match answer {
-            Answer::Placed(order) => orders.push(order),
+            Answer::Placed(shown) => orders.push(shown.order),
             other => return Err(anyhow!("an order was answered with {other:?}")),
         }
     }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Handlers put requests on a bounded queue; one task takes them, applies them to the engine, and hands each batch with
-//! what it will show to the journal; what the journal releases feeds the read model, the stream and the replies, in this
-//! order.
+//! what it did to the journal. While that keeps it, what people will see of it is made; once it is kept, this feeds the read
+//! model, the stream and the replies, in this order.
 //!
 //! **Reading order** is that of the data: [`domain`] (the words), [`queue`] (the way in), [`engine`] (what happens),
 //! [`executor`] (the one who makes it happen), [`disk`] (what is asked of a file system), [`journal`] (the gate),

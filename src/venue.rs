@@ -167,7 +167,8 @@ impl Venue {
         let (answers, to_answer) = mpsc::unbounded_channel();
         tokio::spawn(executor::answer_all(to_answer));
         let (finisher, pulse) = (shown.finisher, executor.pulse());
-        let release = Release { finisher, pulse, read: read.clone(), hub: hub.clone(), admission: admission.clone(), answers };
+        let release =
+            Release { finisher, pulse, read: read.clone(), hub: hub.clone(), admission: admission.clone(), answers };
         let (mut journal, threads) = start_journal(kept, release, (random, folders.segment_bytes), &config.journal)?;
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);

@@ -56,18 +56,18 @@ pub(super) fn check(requests: &[&RawValue]) -> Result<u32, Problem> {
 }
 
 /// What became of a batch, as a JSON array.
-pub(super) fn json(items: &[Item]) -> String {
-    let mut array = String::from("[");
+pub(super) fn json(items: &[Item]) -> Vec<u8> {
+    let mut array = b"[".to_vec();
     for item in items {
         if array.len() > 1 {
-            array.push(',');
+            array.push(b',');
         }
-        array.push_str(&match item {
-            Item::Order(order) => order.json(|_| {}),
-            Item::Problem(problem) => serde_json::to_string(problem).unwrap_or_default(),
-        });
+        match item {
+            Item::Order(order) => array.extend_from_slice(&order.json),
+            Item::Problem(problem) => array.extend(serde_json::to_vec(problem).unwrap_or_default()),
+        }
     }
-    array.push(']');
+    array.push(b']');
     array
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn finish(state: &State, account: AccountId, submitted: Vec<Res
             Err(problem) => Err(problem),
         };
         items.push(match done {
-            Ok(Done::Placed(order) | Done::Replayed(order)) => Item::Order(Box::new(order)),
+            Ok(Done::Placed(order) | Done::Replayed(order)) => Item::Order(order),
             Ok(_) => Item::Problem(Problem::internal()),
             Err(problem) => Item::Problem(problem),
         });

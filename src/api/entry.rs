@@ -8,27 +8,29 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::{Problem, State, lookup, problem::RequestOutcome, request::Terms, view::OrderView};
+use super::{Problem, State, lookup, problem::RequestOutcome, request::Terms};
 use crate::domain::{
     AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Replace, Status,
 };
-use crate::queue::{Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, Reservation, Target, Use, Verdict};
+use crate::queue::{
+    Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, Reservation, ShownOrder, Target, Use, Verdict,
+};
 
 /// What a request came to.
 #[derive(Clone, Debug)]
 pub(super) enum Done {
     /// A new order.
-    Placed(OrderView),
+    Placed(ShownOrder),
     /// The order of an earlier request with the same client id.
-    Replayed(OrderView),
+    Replayed(ShownOrder),
     /// The canceled order.
-    Canceled(OrderView),
+    Canceled(ShownOrder),
     /// How many orders were canceled.
     CanceledAll(u32),
     /// The order with its new terms.
-    Replaced(OrderView, Priority),
+    Replaced(ShownOrder, Priority),
     /// The order of an earlier replace with the same id.
-    ReplacedBefore(OrderView, Priority),
+    ReplacedBefore(ShownOrder, Priority),
     /// The client said who it is: its account, and the `seq` of that account's last execution.
     Known(Option<AccountName>, u64),
     /// What became of each order of a batch.
@@ -40,7 +42,7 @@ pub(super) enum Done {
 /// What became of one order of a batch.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
-    Order(Box<OrderView>),
+    Order(ShownOrder),
     Problem(Problem),
 }
 
@@ -102,7 +104,7 @@ pub(super) struct Late {
 /// # Errors
 ///
 /// A problem, if nothing was queued and no earlier request answers for it.
-pub(super) async fn place(state: &State, place: Place, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
+pub(super) async fn place(state: &State, place: Box<Place>, connection: Option<ConnectionId>) -> Result<Pending, Problem> {
     let (account, client_order_id) = (place.account, place.client_order_id);
     let reservation = match client_order_id {
         None => None,
@@ -299,7 +301,7 @@ pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: 
                 Meant::Late(Late { account, order_id, status, code: code.as_str(), detail, told: None })
             }
         },
-        (answer, _) => Meant::Now(done(state, account, answer)),
+        (answer, _) => Meant::Now(done(account, answer)),
     }
 }
 
@@ -317,13 +319,13 @@ pub(super) async fn late(state: &State, late: Late) -> Problem {
     Problem::new(status, code, detail).with_order(state.view(&order))
 }
 
-fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Problem> {
+fn done(account: AccountId, answer: Answer) -> Result<Done, Problem> {
     match answer {
-        Answer::Placed(order) if order.status == Status::Rejected => Err(refused(state, &order)),
-        Answer::Placed(order) => Ok(Done::Placed(state.view(&order))),
-        Answer::Canceled(order) => Ok(Done::Canceled(state.view(&order))),
+        Answer::Placed(shown) if shown.order.status == Status::Rejected => Err(refused(shown)),
+        Answer::Placed(shown) => Ok(Done::Placed(shown)),
+        Answer::Canceled(shown) => Ok(Done::Canceled(shown)),
         Answer::CanceledAll(count) => Ok(Done::CanceledAll(count)),
-        Answer::Replaced(order, priority) => Ok(Done::Replaced(state.view(&order), priority)),
+        Answer::Replaced(shown, priority) => Ok(Done::Replaced(shown, priority)),
         // Both are answered before, where they can come.
         Answer::TooLate(_) => Err(Problem::internal()),
         Answer::NotFound => Err(Problem::unknown_order()),
@@ -344,16 +346,16 @@ fn done(state: &State, account: AccountId, answer: Answer) -> Result<Done, Probl
     }
 }
 
-fn refused(state: &State, order: &Arc<Order>) -> Problem {
-    let code = order.code.map_or("rejected", |code| code.as_str());
-    let detail = order.reason.clone().unwrap_or_default();
-    Problem::refused(code, detail).with_order(state.view(order))
+fn refused(shown: ShownOrder) -> Problem {
+    let code = shown.order.code.map_or("rejected", |code| code.as_str());
+    let detail = shown.order.reason.clone().unwrap_or_default();
+    Problem::refused(code, detail).with_order(shown)
 }
 
 /// The answer to a request that came before: the order as it is now.
 async fn replay(state: &State, account: AccountId, of: Use, became: Became) -> Result<Done, Problem> {
     match (lookup::order(state, account, became.order_id).await, of) {
-        (Ok(order), Use::Order) if order.status == Status::Rejected => Err(refused(state, &order).replayed()),
+        (Ok(order), Use::Order) if order.status == Status::Rejected => Err(refused(state.view(&order)).replayed()),
         (Ok(order), Use::Order) => Ok(Done::Replayed(state.view(&order))),
         (Ok(order), Use::Replace) => Ok(Done::ReplacedBefore(state.view(&order), became.priority)),
         (Err(problem), _) => Err(problem.with_outcome(RequestOutcome::Accepted)),

@@ -62,11 +62,10 @@ pub use stream::{Seats, StreamLimits};
 use crate::domain::{InstrumentId, Nanos, Order, Symbol};
 use crate::history::History;
 use crate::market::Board;
-use crate::queue::{Admission, Intake};
+use crate::queue::{Admission, Intake, ShownOrder};
 use crate::read::ReadModel;
 use crate::stream::Hub;
 use crate::telemetry::Metrics;
-use view::OrderView;
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -134,9 +133,9 @@ impl State {
     }
 
     /// An order as answers show it.
-    fn view(&self, order: &Arc<Order>) -> OrderView {
-        let account = self.read.account_name(order.account).copied();
-        OrderView::new(order.clone(), account.expect("an order's account was configured before it could place one"))
+    fn view(&self, order: &Arc<Order>) -> ShownOrder {
+        let account = self.read.account_name(order.account);
+        view::shown(order, account.expect("an order's account was configured before it could place one"))
     }
 
     /// Looks up symbols.

@@ -19,10 +19,10 @@ use super::{
     lookup,
     problem::{FieldError, RequestOutcome},
     request::{CancelAfterRequest, PlaceRequest, ReplaceRequest},
-    view::{self, OrderView},
+    view,
 };
 use crate::domain::{AccountId, CancelAll, ClientOrderId, Code, OrderId, Place, Side};
-use crate::queue::{Known, Target, Use};
+use crate::queue::{Known, ShownOrder, Target, Use};
 use crate::read::{OrdersQuery, StatusFilter};
 
 /// The most orders on one page.
@@ -56,7 +56,7 @@ where
 
 /// The order that a request is for, and whether to answer before it is placed. Nothing of what was sent outlives this: its
 /// memory is the connection's to read on into.
-async fn read_place<B>(state: &State, request: Request<B>) -> Result<(Place, bool), Problem>
+async fn read_place<B>(state: &State, request: Request<B>) -> Result<(Box<Place>, bool), Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -94,13 +94,13 @@ pub(super) fn respond(done: Done) -> Response {
     match done {
         Done::Placed(order) => {
             let location = [(header::LOCATION, format!("/orders/{}", order.order.order_id))];
-            (StatusCode::CREATED, location, view::answer(order.json(|_| {}))).into_response()
+            (StatusCode::CREATED, location, view::answer(order.json)).into_response()
         }
         Done::Replayed(order) => {
             let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
-            (StatusCode::OK, replayed, view::answer(order.json(|_| {}))).into_response()
+            (StatusCode::OK, replayed, view::answer(order.json)).into_response()
         }
-        Done::Canceled(order) => view::answer(order.json(|_| {})),
+        Done::Canceled(order) => view::answer(order.json),
         Done::CanceledAll(count) => Json(serde_json::json!({ "canceled": count })).into_response(),
         Done::Replaced(order, priority) => view::answer(view::replaced(&order, priority)),
         Done::ReplacedBefore(order, priority) => {
@@ -132,7 +132,7 @@ pub(super) async fn get(
     Shared(state): Shared<State>,
     Reads(account): Reads,
     PathOf(order_id): PathOf,
-) -> Result<Json<OrderView>, Problem> {
+) -> Result<Json<ShownOrder>, Problem> {
     let order = lookup::order(&state, account, extract::order_id(&order_id)?).await?;
     Ok(Json(state.view(&order)))
 }
@@ -142,7 +142,7 @@ pub(super) async fn get_by_client_id(
     Shared(state): Shared<State>,
     Reads(account): Reads,
     PathOf(id): PathOf,
-) -> Result<Json<OrderView>, Problem> {
+) -> Result<Json<ShownOrder>, Problem> {
     let id = ClientOrderId::parse(&id).map_err(|_| Problem::unknown_order())?;
     match state.admission.find(account, Use::Order, id) {
         Some(Known::Done(became)) => Ok(Json(state.view(&lookup::order(&state, account, became.order_id).await?))),
@@ -183,7 +183,7 @@ pub(super) async fn list(
     let more = orders.len() > limit;
     orders.truncate(limit);
     let next = orders.last().filter(|_| more).map(|last| next_link(&uri, last.order_id.0));
-    let views: Vec<OrderView> = orders.into_iter().map(|order| state.view(&order)).collect();
+    let views: Vec<ShownOrder> = orders.into_iter().map(|order| state.view(&order)).collect();
     let mut response = Json(views).into_response();
     if let Some(link) = next.and_then(|link| HeaderValue::from_str(&link).ok()) {
         response.headers_mut().insert(header::LINK, link);

@@ -9,9 +9,9 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{codes, view::OrderView};
+use super::codes;
 use crate::domain::{ClientOrderId, Scope};
-use crate::queue::Refusal;
+use crate::queue::{Refusal, ShownOrder};
 
 /// What is certain about the request after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,7 +52,7 @@ struct Body {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    order: Option<OrderView>,
+    order: Option<ShownOrder>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_order_id: Option<ClientOrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -236,7 +236,7 @@ impl Problem {
     }
 
     /// Shows the order that the problem is about.
-    pub(super) fn with_order(mut self, order: OrderView) -> Self {
+    pub(super) fn with_order(mut self, order: ShownOrder) -> Self {
         self.0.order = Some(order);
         self
     }

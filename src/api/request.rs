@@ -21,7 +21,10 @@ impl Number<'_> {
     fn text(&self) -> Option<Cow<'_, str>> {
         let raw = self.0.get();
         match raw.as_bytes().first()? {
-            b'"' => serde_json::from_str(raw).ok(),
+            b'"' => match raw.get(1..raw.len().saturating_sub(1))? {
+                plain if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+                _ => serde_json::from_str(raw).ok(),
+            },
             b'-' | b'0'..=b'9' => Some(Cow::Borrowed(raw)),
             _ => None,
         }
@@ -194,7 +197,7 @@ impl PlaceRequest<'_> {
         &self,
         account: AccountId,
         instrument: impl Fn(&Symbol) -> Option<InstrumentId>,
-    ) -> Result<Place, Problem> {
+    ) -> Result<Box<Place>, Problem> {
         let mut checks = Checks::default();
         let symbol = checks.name("symbol", Symbol::parse(&self.symbol));
         let side = checks.word("side", &self.side, Side::ALL, Side::as_str);
@@ -215,7 +218,7 @@ impl PlaceRequest<'_> {
         }
         let place =
             symbol.zip(side).zip(order_type).zip(time_in_force).map(|(((symbol, side), order_type), time_in_force)| {
-                Place {
+                Box::new(Place {
                     account,
                     client_order_id,
                     symbol,
@@ -230,7 +233,7 @@ impl PlaceRequest<'_> {
                     trigger_by,
                     post_only: self.post_only.unwrap_or(false),
                     stp: stp.unwrap_or(SelfTradePrevention::None),
-                }
+                })
             });
         checks.done(place)
     }

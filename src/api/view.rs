@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    body::Body,
     http::{HeaderValue, header},
     response::Response,
 };
@@ -14,62 +15,34 @@ use crate::domain::{
     AccountName, AssetName, Decimal, ExchangeName, FeeAsset, Instrument, Level, MomentText, Nanos, Order, Priority, Side,
     Symbol, TradeId, TradeReport, Unmarketable,
 };
-use crate::stream::{
-    encode,
-    json::{Object, Word, key},
-};
-
-/// About how long an order's JSON is.
-const ORDER_BYTES: usize = 512;
+use crate::queue::ShownOrder;
+use crate::stream::encode;
 
 /// An order, as answers show it.
-#[derive(Clone, Debug)]
-pub(super) struct OrderView {
-    pub(super) order: Arc<Order>,
-    account: AccountName,
+pub(super) fn shown(order: &Arc<Order>, account: &AccountName) -> ShownOrder {
+    let mut json = Vec::new();
+    encode::order(order, account, &mut MomentText::default(), &mut json);
+    ShownOrder { order: order.clone(), json: json.into() }
 }
 
-impl OrderView {
-    pub(super) fn new(order: Arc<Order>, account: AccountName) -> Self {
-        Self { order, account }
-    }
-
-    /// Adds the order to an object.
-    pub(super) fn add(&self, object: &mut Object<'_>) {
-        let Self { order, account } = self;
-        object.object(key!("order"), encode::order_id(order), |object| encode::order(order, account, object));
-    }
-
-    /// The order as JSON, with the fields that `more` adds.
-    pub(super) fn json(&self, more: impl FnOnce(&mut Object<'_>)) -> String {
-        let (mut bytes, mut moments) = (Vec::with_capacity(ORDER_BYTES), MomentText::default());
-        let (key, order_id) = encode::order_id(&self.order);
-        let mut object = Object::begin(&mut bytes, &mut moments, key, order_id);
-        encode::order(&self.order, &self.account, &mut object);
-        more(&mut object);
-        object.end();
-        String::from_utf8(bytes).expect("what is written is text")
-    }
-}
-
-impl Serialize for OrderView {
+impl Serialize for ShownOrder {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_string(self.json(|_| {})).map_err(serde::ser::Error::custom)?.serialize(serializer)
+        let json: &RawValue = serde_json::from_slice(&self.json).map_err(serde::ser::Error::custom)?;
+        json.serialize(serializer)
     }
 }
 
 /// Finished JSON as an answer.
-pub(super) fn answer(json: String) -> Response {
+pub(super) fn answer(json: impl Into<Body>) -> Response {
     let mut response = Response::new(json.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// `{order…, "priority": …}`: the answer to a replace.
-pub(super) fn replaced(order: &OrderView, priority: Priority) -> String {
-    order.json(|object| {
-        object.field(key!("priority"), Word(priority.as_str()));
-    })
+pub(super) fn replaced(order: &ShownOrder, priority: Priority) -> Vec<u8> {
+    let fields = order.json.strip_suffix(b"}").unwrap_or_default();
+    [fields, br#","priority":""#, priority.as_str().as_bytes(), br#""}"#].concat()
 }
 
 /// `GET /book/{symbol}`.

@@ -5,9 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use crate::domain::{
-    AccountId, AccountName, Command, Events, ExecutionType, Instrument, InstrumentId, Outcome, Place,
-};
+use crate::domain::{AccountId, AccountName, Command, Events, ExecutionType, Instrument, InstrumentId, Outcome, Place};
 use crate::engine::{self, Engine};
 use crate::journal::Record;
 use crate::queue::{Answer, Entry};
@@ -142,9 +140,8 @@ impl Batch {
             self.accounts.extend(engine.accounts().map(|account| account.id));
         }
         for account in std::mem::take(&mut self.accounts) {
-            let balances = engine.balances(account).map(|engine::Balance { asset, free, held }| {
-                read::Balance { asset, free, held }
-            });
+            let balances =
+                engine.balances(account).map(|engine::Balance { asset, free, held }| read::Balance { asset, free, held });
             self.effects.balances.push((account, balances.collect()));
         }
         self.effects.number = number;

@@ -2,17 +2,25 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Effects, Public, Replies, effects::{Names, Step}};
+use bytes::Bytes;
+
+use super::{
+    Effects, Public, Replies,
+    effects::{Names, Step},
+};
 use crate::domain::{
     AccountId, Execution, ExecutionType, Instrument, InstrumentId, LevelChange, MomentText, Order, OrderId, Outcome, Place,
     Price, Report, Seq, Side, Trade, TradeReport,
 };
-use crate::queue::{Admission, Answer, Entry};
+use crate::queue::{Admission, Answer, Entry, ShownOrder};
 use crate::read::{Changes, ReadModel};
 use crate::stream::{
     Block, BlockBuilder, Hub,
     encode::{self, BookReport},
 };
+
+/// About how long an order's JSON is.
+const ORDER_BYTES: usize = 512;
 
 /// What a batch shows to the world once it is kept.
 #[derive(Debug, Default)]
@@ -83,7 +91,9 @@ impl Finisher {
                 }
                 // Of the order that the command itself is about, which is told of first, only what it came to is shown.
                 match &mut own {
-                    Some(own) if own.order_id != report.order.order_id => finished.changes.orders.push(Arc::new(report.order)),
+                    Some(own) if own.order_id != report.order.order_id => {
+                        finished.changes.orders.push(Arc::new(report.order))
+                    }
                     own => *own = Some(report.order),
                 }
             }
@@ -99,6 +109,7 @@ impl Finisher {
             finished.executions.push((account, block.build()));
             self.idle.push(block);
         }
+        self.write_answers(&names, &mut finished.replies);
         self.add_trades(&events.trades, &names, &mut finished);
         self.add_books(events.levels, &names, &mut finished);
         finished
@@ -111,6 +122,22 @@ impl Finisher {
         let block = blocks.entry(report.order.account).or_insert_with(|| builder(idle, report.seq.0));
         assert_eq!(block.next_seq(), report.seq.0, "an account's executions are numbered densely");
         block.push(|into| encode::execution(report, account, moments, into));
+    }
+
+    /// Writes the orders that answers show, all into one piece of memory.
+    fn write_answers(&mut self, names: &Names, replies: &mut Replies) {
+        let (mut written, mut ends) = (Vec::with_capacity(replies.len() * ORDER_BYTES), Vec::with_capacity(replies.len()));
+        for shown in replies.iter_mut().filter_map(|(_, answer)| answer.shown()) {
+            if let Some(account) = names.account(shown.order.account) {
+                encode::order(&shown.order, account, &mut self.moments, &mut written);
+            }
+            ends.push(written.len());
+        }
+        let (written, mut start) = (Bytes::from(written), 0);
+        for (shown, end) in replies.iter_mut().filter_map(|(_, answer)| answer.shown()).zip(ends) {
+            shown.json = written.slice(start..end);
+            start = end;
+        }
     }
 
     fn add_trades(&mut self, trades: &[Trade], names: &Names, finished: &mut Finished) {
@@ -169,9 +196,13 @@ impl Executions<'_> {
     }
 }
 
-/// What to answer, given the outcome of a command, the orders that it changed, and its last refusal.
+/// What to answer, given the outcome of a command, the orders that it changed, and its last refusal. How orders are shown is not
+/// written yet.
 fn answer(outcome: Outcome, orders: &[Arc<Order>], refused: Option<Box<Report>>) -> Answer {
-    let order = |order_id: OrderId| orders.iter().rfind(|order| order.order_id == order_id).cloned();
+    let order = |order_id: OrderId| {
+        let order = orders.iter().rfind(|order| order.order_id == order_id)?;
+        Some(ShownOrder { order: order.clone(), json: Bytes::new() })
+    };
     let answer = match outcome {
         Outcome::Done => Some(Answer::Done),
         Outcome::Placed(order_id) => order(order_id).map(Answer::Placed),

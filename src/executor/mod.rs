@@ -1,11 +1,11 @@
 //! The one task that executes: it takes requests from the queue, numbers and stamps them, applies them to the engine, and
-//! hands the journal each batch with what it will show.
+//! hands the journal each batch with what it did.
 //!
-//! In: the queue's [`Outlet`]. Out: records and [`Effects`], through the journal's gate. It alone owns the engine, so no lock guards an
-//! order.
+//! In: the queue's [`Outlet`]. Out: records and [`Effects`]. It alone owns the engine, so no lock guards an order. Beyond it, at the
+//! journal's gate, a [`Finisher`] makes of the effects what people see, and [`Release`] lets that out.
 //!
 //! - **Batches.** Everything that waits is executed together, up to [`BATCH_MAX`] requests, and becomes visible together.
-//! - **Stamps** never go back: `max(last stamp, clock)`.
+//! - **Stamps** never go back: `max(last stamp, clock)`. What is executed together has one stamp.
 //! - **Deadlines** of the engine (expiry, cancel-after) wake it with a tick.
 //! - **Draining.** Once told to, it closes the queue, executes what is left without simulated delay, and ends.
 
@@ -107,6 +107,7 @@ impl Executor {
 
     /// Applies the venue's configuration, which is commands like any other: a batch of its own.
     pub fn configure(&mut self, commands: Vec<Command>) -> (Vec<Record>, Effects) {
+        self.look_at_the_clock();
         for command in commands {
             self.apply(command);
         }
@@ -131,6 +132,7 @@ impl Executor {
                 }
                 ready = outlet.ready() => if !ready { return self },
                 () = passed(self.time_left()) => {
+                    self.look_at_the_clock();
                     self.apply(Command::Tick);
                 }
             }
@@ -144,7 +146,7 @@ impl Executor {
                 requests_max = 1;
             }
             let (started, first) = (Instant::now(), self.number);
-            self.execute_batch(&mut outlet, requests_max);
+            self.execute_batch(&mut outlet, requests_max, started);
             let executed = Instant::now();
             let (records, effects) = self.finish_batch();
             self.pulse.beat(self.number - first, executed - started, started.elapsed());
@@ -162,7 +164,13 @@ impl Executor {
         Some(Duration::from_nanos(left_ns.max(0).unsigned_abs()))
     }
 
-    fn execute_batch(&mut self, outlet: &mut Outlet, requests_max: usize) {
+    /// What is applied from now on is stamped with the moment that it is.
+    fn look_at_the_clock(&mut self) {
+        self.stamp = self.stamp.max((self.parts.clock)());
+    }
+
+    fn execute_batch(&mut self, outlet: &mut Outlet, requests_max: usize, started: Instant) {
+        self.look_at_the_clock();
         let mut quotes = std::mem::take(&mut self.quotes);
         outlet.take_quotes(&mut quotes);
         for quote in quotes.drain(..) {
@@ -173,7 +181,7 @@ impl Executor {
             if taken % AHEAD_MAX == 0 {
                 self.parts.engine.look_ahead(outlet.coming(AHEAD_MAX));
             }
-            let Some(request) = outlet.take() else { break };
+            let Some(request) = outlet.take(started) else { break };
             self.execute(request);
         }
     }
@@ -198,7 +206,7 @@ impl Executor {
     /// The command that an action is, or `None` if it names an order that never was.
     fn command(&self, action: Action) -> Option<Command> {
         Some(match action {
-            Action::Place(place) => Command::Place(place),
+            Action::Place(place) => Command::Place(*place),
             Action::Cancel { account, target } => Command::Cancel { account, order_id: self.order_id(account, target)? },
             Action::Replace { account, target, request_id, quantity, price, trigger_price } => {
                 let Some(order_id) = self.order_id(account, target) else {
@@ -235,10 +243,9 @@ impl Executor {
         self.finish_batch().1
     }
 
-    /// Numbers, stamps and applies a command; `reply` gets its answer.
+    /// Numbers and applies a command; `reply` gets its answer.
     fn apply_claiming(&mut self, command: Command, claim: Option<Claim>, reply: Option<oneshot::Sender<Answer>>) {
         self.number += 1;
-        self.stamp = self.stamp.max((self.parts.clock)());
         self.apply_stamped(command, claim, reply);
     }
 

@@ -142,22 +142,29 @@ pub fn start<E: Send + 'static>(
     let pulse = Arc::new(Pulse::default());
     let health = Health::default();
     let poison = |writer| Poison { health: health.clone(), writer, armed: true };
-    let (writer, poisoned) = (Writer { log, waiting, steps: steps.clone(), pulse: pulse.clone() }, poison(Some(steps.clone())));
+    let (writer, poisoned) =
+        (Writer { log, waiting, steps: steps.clone(), pulse: pulse.clone() }, poison(Some(steps.clone())));
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
         thread.map_err(|source| JournalError::Io { doing: "start a thread for", file: folder.clone(), source })
     };
     let (ended, kept) = oneshot::channel();
-    let keeping = spawn("journal", Box::new(move || {
-        // Who does not wait for the end need not learn of it.
-        drop(ended.send(writer.run(poisoned)));
-    }))?;
+    let keeping = spawn(
+        "journal",
+        Box::new(move || {
+            // Who does not wait for the end need not learn of it.
+            drop(ended.send(writer.run(poisoned)));
+        }),
+    )?;
     let (ended, released) = oneshot::channel();
     let poisoned = poison(None);
-    let releasing = spawn("release", Box::new(move || {
-        release_all(&to_take, gate, poisoned);
-        let _nobody_waits = ended.send(());
-    }))?;
+    let releasing = spawn(
+        "release",
+        Box::new(move || {
+            release_all(&to_take, gate, poisoned);
+            let _nobody_waits = ended.send(());
+        }),
+    )?;
     let ended = Ended { kept, released, threads: [keeping, releasing] };
     Ok(Started { journal: File { batches, steps }, health, ended, epoch, pulse })
 }

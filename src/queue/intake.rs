@@ -106,8 +106,8 @@ impl Intake {
         [self.shared.orders.counts(), self.shared.cancels.counts(), self.shared.quotes.counts()]
     }
 
-    pub(super) fn executed(&self, request: &Request) {
-        self.lane(&request.action).executed(request.queued_at);
+    pub(super) fn executed(&self, request: &Request, now: Instant) {
+        self.lane(&request.action).executed(now.saturating_duration_since(request.queued_at));
     }
 
     pub(super) fn quotes(&self) -> &Conflated {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::sync::{Semaphore, TryAcquireError, mpsc};
@@ -129,9 +129,9 @@ impl Lane {
         })
     }
 
-    /// Gives back the place of a request that is about to be executed.
-    pub(super) fn executed(&self, queued_at: Instant) {
-        let wait_ns = u64::try_from(queued_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    /// Gives back the place of a request that is about to be executed and has waited so long.
+    pub(super) fn executed(&self, waited: Duration) {
+        let wait_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
         let bucket = WAIT_BOUNDS_NS.iter().position(|bound| wait_ns <= *bound).unwrap_or(WAIT_BOUNDS_NS.len());
         if let Some(count) = self.waits.get(bucket) {
             count.fetch_add(1, Relaxed);

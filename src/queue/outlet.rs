@@ -1,6 +1,9 @@
 //! The end of the queue that the executor drains, and the discipline that says which request is next.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
 
 use tokio::sync::mpsc;
 
@@ -58,14 +61,14 @@ impl Outlet {
         !self.staged.is_empty()
     }
 
-    /// The next request by the discipline, its place in the lane given back. It must be executed.
-    pub fn take(&mut self) -> Option<Request> {
+    /// The next request by the discipline, its place in the lane given back at this moment. It must be executed.
+    pub fn take(&mut self, now: Instant) -> Option<Request> {
         // What arrives now is younger than all that waits: only a discipline that lets it overtake has to know at once.
         if self.staged.is_empty() || self.staged.discipline == Discipline::MarketFirst {
             self.stage();
         }
         let request = self.staged.pop()?;
-        self.intake.executed(&request);
+        self.intake.executed(&request, now);
         Some(request)
     }
 

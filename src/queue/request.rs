@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::Claim;
@@ -27,7 +28,7 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Place an order.
-    Place(Place),
+    Place(Box<Place>),
     /// Cancel one.
     Cancel {
         /// Who asks.
@@ -104,17 +105,26 @@ pub struct Request {
     pub(super) queued_at: Instant,
 }
 
+/// An order, and how it is shown to who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownOrder {
+    /// The order.
+    pub order: Arc<Order>,
+    /// Its JSON.
+    pub json: Bytes,
+}
+
 /// What became of a request, sent once everything it depends on is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The order was numbered; as it is after executing as far as it went at once.
-    Placed(Arc<Order>),
+    Placed(ShownOrder),
     /// The order is canceled; as it ended.
-    Canceled(Arc<Order>),
+    Canceled(ShownOrder),
     /// This many were canceled.
     CanceledAll(u32),
     /// The order has new terms.
-    Replaced(Arc<Order>, Priority),
+    Replaced(ShownOrder, Priority),
     /// The order could not be canceled or replaced; the report says why.
     TooLate(Box<Report>),
     /// The account has no such order, or it ended too long ago for the engine to know.
@@ -125,4 +135,14 @@ pub enum Answer {
     Unchecked,
     /// It was refused whole.
     Refused(Code),
+}
+
+impl Answer {
+    /// The order that it shows, if it shows one.
+    pub fn shown(&mut self) -> Option<&mut ShownOrder> {
+        match self {
+            Self::Placed(shown) | Self::Canceled(shown) | Self::Replaced(shown, _) => Some(shown),
+            _ => None,
+        }
+    }
 }

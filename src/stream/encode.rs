@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::json::{Key, Object, Text, Word, key};
+use super::json::{Object, Text, Word, key};
 use crate::domain::{AccountName, Level, MomentText, Order, Report, Symbol, TradeReport};
 
 /// A book, or what changed in one since `prev`: in a change, a quantity of 0 takes the level away.
@@ -52,13 +52,9 @@ pub fn execution(report: &Report, account: &AccountName, moments: &mut MomentTex
     frame.field(key!("ts"), order.updated_at).end();
 }
 
-/// The first field of an order.
-pub fn order_id(order: &Order) -> (Key, u64) {
-    (key!("order_id"), order.order_id.0)
-}
-
-/// Writes the fields of an order, as answers show it, after [`order_id`].
-pub fn order(order: &Order, account: &AccountName, object: &mut Object<'_>) {
+/// Writes an order, as answers show it.
+pub fn order(order: &Order, account: &AccountName, moments: &mut MomentText, into: &mut Vec<u8>) {
+    let mut object = Object::begin(into, moments, key!("order_id"), order.order_id.0);
     object.field(key!("client_order_id"), order.client_order_id.as_ref());
     object.field(key!("account"), account).field(key!("symbol"), &order.symbol);
     object.field(key!("side"), Word(order.side.as_str())).field(key!("type"), Word(order.order_type.as_str()));
@@ -75,7 +71,7 @@ pub fn order(order: &Order, account: &AccountName, object: &mut Object<'_>) {
     object
         .field(key!("code"), order.code.map(|code| Word(code.as_str())))
         .field(key!("reason"), order.reason.as_deref().map(Text));
-    object.field(key!("created_at"), order.created_at).field(key!("updated_at"), order.updated_at);
+    object.field(key!("created_at"), order.created_at).field(key!("updated_at"), order.updated_at).end();
 }
 
 /// Writes a public trade.

@@ -42,7 +42,7 @@ pub struct Text<'a>(pub &'a str);
 
 /// JSON as it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Raw<'a>(pub &'a str);
+pub struct Raw<'a>(pub &'a [u8]);
 
 impl<'a> Object<'a> {
     /// Begins an object with its first field; `moments` writes its moments.
@@ -65,21 +65,6 @@ impl<'a> Object<'a> {
     pub fn field(&mut self, key: Key, value: impl Value) -> &mut Self {
         self.into.extend_from_slice(key.0.as_bytes());
         value.write(self);
-        self
-    }
-
-    /// Adds a field that is an object, which begins with a field and goes on with those that `write` adds.
-    pub fn object(
-        &mut self,
-        key: Key,
-        (first, value): (Key, impl Value),
-        write: impl FnOnce(&mut Object<'_>),
-    ) -> &mut Self {
-        self.into.extend_from_slice(key.0.as_bytes());
-        let mut object = Object { into: self.into, moments: self.moments };
-        object.first(first, value);
-        write(&mut object);
-        object.end();
         self
     }
 
@@ -144,7 +129,7 @@ impl Value for Text<'_> {
 
 impl Value for Raw<'_> {
     fn write(self, object: &mut Object<'_>) {
-        object.into.extend_from_slice(self.0.as_bytes());
+        object.into.extend_from_slice(self.0);
     }
 }
 
@@ -184,14 +169,12 @@ mod tests {
         object.field(key!("most"), u64::MAX).field(key!("none"), None::<u64>).field(key!("yes"), true);
         object.field(key!("word"), Word("buy")).field(key!("text"), Text("a \"b\"\n"));
         object.field(key!("decimal"), Decimal::parse("-0.05").unwrap()).field(key!("ts"), Nanos(1));
-        object.object(key!("inner"), (key!("raw"), Raw("[1]")), |inner| {
-            inner.field(key!("last"), 7);
-        });
+        object.field(key!("raw"), Raw(b"[1]"));
         object.field(key!("symbol"), &Symbol::parse("BTC/USDT").unwrap()).end();
         let read: serde_json::Value = serde_json::from_slice(&bytes[7..]).unwrap();
         let expected = serde_json::json!({
             "zero": 0, "most": u64::MAX, "none": null, "yes": true, "word": "buy", "text": "a \"b\"\n", "decimal": "-0.05",
-            "ts": "1970-01-01T00:00:00.000000001Z", "inner": { "raw": [1], "last": 7 }, "symbol": "BTC/USDT",
+            "ts": "1970-01-01T00:00:00.000000001Z", "raw": [1], "symbol": "BTC/USDT",
         });
         assert_eq!(read, expected);
     }

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use openoutcry::{
     domain::*,
     engine::{Engine, Limits},
-    executor::{self, Executor},
+    executor::{self, Executor, Finisher},
     history::{ClosedQuery, History, Parts, Reached, Source},
     journal::Record,
     queue::Admission,
@@ -70,9 +70,11 @@ fn run(stream: &Stream) -> (ReadModel, Vec<Entry>) {
     let configured = executor.replay(&mut commands[..configuration].to_vec());
     read.define(executor.engine().instruments(), names);
     hub.define(stream.accounts.len(), stream.instruments.len());
-    configured.release(&read, &hub, &Admission::default());
+    let mut finisher = Finisher::default();
+    drop(finisher.finish(configured).release(&read, &hub, &Admission::default()));
     for batch in commands[configuration..].chunks(7) {
-        executor.replay(&mut batch.to_vec()).release(&read, &hub, &Admission::default());
+        let effects = executor.replay(&mut batch.to_vec());
+        drop(finisher.finish(effects).release(&read, &hub, &Admission::default()));
     }
     // Cut into runs that are none of the batches, account by account in turn.
     let mut entries: Vec<Entry> = Vec::new();

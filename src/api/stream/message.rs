@@ -298,22 +298,20 @@ impl Message<'_> {
 /// Writes the answer to a message: `{"channel":"reply","id":3,"ok":true,"order":{…}}`, or with a problem.
 pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>, moments: &mut MomentText, into: &mut Vec<u8>) {
     let mut reply = Object::begin(into, moments, key!("channel"), Word("reply"));
-    reply.field(key!("id"), id.map(|id| Raw(id.get()))).field(key!("ok"), answer.is_ok());
+    reply.field(key!("id"), id.map(|id| Raw(id.get().as_bytes()))).field(key!("ok"), answer.is_ok());
     match answer {
         Ok(Done::Placed(order) | Done::Canceled(order)) => {
-            order.add(&mut reply);
+            reply.field(key!("order"), Raw(&order.json));
         }
         Ok(Done::Replayed(order)) => {
-            order.add(&mut reply);
-            reply.field(key!("replayed"), true);
+            reply.field(key!("order"), Raw(&order.json)).field(key!("replayed"), true);
         }
         Ok(Done::Replaced(order, priority)) => {
-            order.add(&mut reply);
-            reply.field(key!("priority"), Word(priority.as_str()));
+            reply.field(key!("order"), Raw(&order.json)).field(key!("priority"), Word(priority.as_str()));
         }
         Ok(Done::ReplacedBefore(order, priority)) => {
-            order.add(&mut reply);
-            reply.field(key!("priority"), Word(priority.as_str())).field(key!("replayed"), true);
+            reply.field(key!("order"), Raw(&order.json)).field(key!("priority"), Word(priority.as_str()));
+            reply.field(key!("replayed"), true);
         }
         Ok(Done::CanceledAll(count)) => {
             reply.field(key!("canceled"), u64::from(*count));
@@ -329,7 +327,7 @@ pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>, momen
             reply.field(key!("last_seq"), *last_seq);
         }
         Err(problem) => {
-            let problem = serde_json::to_string(problem).unwrap_or_default();
+            let problem = serde_json::to_vec(problem).unwrap_or_default();
             reply.field(key!("problem"), Raw(&problem));
         }
     }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::domain::{
@@ -19,7 +19,7 @@ fn action(word: &str) -> Action {
         "m" => (OrderType::Market, None),
         _ => (OrderType::Limit, Some(Decimal::new(1, 0).unwrap())),
     };
-    Action::Place(Place {
+    Action::Place(Box::new(Place {
         account: AccountId(0),
         client_order_id: None,
         symbol: Symbol::parse("A/B").unwrap(),
@@ -34,7 +34,7 @@ fn action(word: &str) -> Action {
         trigger_by: None,
         post_only: false,
         stp: SelfTradePrevention::None,
-    })
+    }))
 }
 
 fn word(request: &Request) -> String {
@@ -61,7 +61,7 @@ async fn executed(discipline: Discipline, words: &str) -> String {
         drop(intake.send(action(word), connection).await.unwrap());
     }
     let mut order = Vec::new();
-    while let Some(request) = outlet.take() {
+    while let Some(request) = outlet.take(Instant::now()) {
         order.push(word(&request));
     }
     order.join(" ")
@@ -103,7 +103,7 @@ async fn a_place_is_given_back_on_execution_and_every_request_is_counted() {
     assert!(intake.send(action("c4"), None).await.is_ok(), "cancels have places of their own");
     assert!(outlet.ready().await);
     assert_eq!(intake.send(action("l5"), None).await.unwrap_err(), Refusal::Full, "taken is not yet executed");
-    assert!(outlet.take().is_some());
+    assert!(outlet.take(Instant::now()).is_some());
     assert!(intake.send(action("l6"), None).await.is_ok());
     let [orders, cancels, _] = intake.counts();
     assert_eq!((orders.sent, orders.received, orders.dropped, orders.depth), (3, 1, 2, 2));
@@ -117,7 +117,7 @@ async fn a_full_lane_can_make_senders_wait_for_a_place() {
     drop(intake.send(action("l1"), None).await.unwrap());
     assert_eq!(intake.send(action("l2"), None).await.unwrap_err(), Refusal::Full);
     let waiting = intake.send(action("l3"), None);
-    let (sent, taken) = tokio::join!(waiting, async { outlet.take().is_some() });
+    let (sent, taken) = tokio::join!(waiting, async { outlet.take(Instant::now()).is_some() });
     assert!(sent.is_ok() && taken);
 }
 
@@ -128,7 +128,7 @@ async fn a_closed_queue_refuses_and_still_hands_out_what_it_holds() {
     outlet.close();
     assert_eq!(intake.send(action("l2"), None).await.unwrap_err(), Refusal::ShuttingDown);
     assert!(outlet.ready().await);
-    assert_eq!(outlet.take().as_ref().map(word).as_deref(), Some("l1"));
+    assert_eq!(outlet.take(Instant::now()).as_ref().map(word).as_deref(), Some("l1"));
     assert!(!outlet.ready().await);
 }
 
@@ -159,7 +159,7 @@ async fn what_comes_next_are_the_orders_that_cancels_among_the_next_requests_nam
     let ids = |outlet: &Outlet, requests| outlet.coming(requests).map(|id| id.0).collect::<Vec<_>>();
     assert_eq!(ids(&outlet, 4), [11, 12]);
     assert_eq!(ids(&outlet, 64), [11, 12, 13]);
-    assert_eq!(outlet.take().as_ref().map(word), Some("l1".to_owned()));
-    assert_eq!(outlet.take().as_ref().map(word), Some("c11".to_owned()));
+    assert_eq!(outlet.take(Instant::now()).as_ref().map(word), Some("l1".to_owned()));
+    assert_eq!(outlet.take(Instant::now()).as_ref().map(word), Some("c11".to_owned()));
     assert_eq!(ids(&outlet, 2), [12]);
 }

@@ -8,7 +8,7 @@ use crate::domain::{
     CancelAll, ClientOrderId, Decimal, ExchangeName, InstrumentId, OrderId, OrderType, Place, Quote, SelfTradePrevention,
     Side, Status, TimeInForce,
 };
-use crate::queue::{Action, Answer, Fingerprint, Known, Target, Use, Verdict};
+use crate::queue::{Action, Answer, Fingerprint, Known, ShownOrder, Target, Use, Verdict};
 
 /// The clients, all of them.
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl Traffic {
                 Err(_) => {
                     all_told = false;
                     if let Action::Place(place) = action {
-                        self.unheard.extend(place.client_order_id.is_some().then_some(place));
+                        self.unheard.extend(place.client_order_id.is_some().then_some(*place));
                     }
                 }
             }
@@ -70,12 +70,13 @@ impl Traffic {
         action: &Action,
         told: &mut Told,
     ) -> Option<Option<queue::Reservation<'a>>> {
-        let Action::Place(place @ Place { account, client_order_id: Some(id), .. }) = action else { return Some(None) };
+        let Action::Place(place) = action else { return Some(None) };
+        let Place { account, client_order_id: Some(id), .. } = &**place else { return Some(None) };
         match venue.admission.reserve(*account, Use::Order, *id, Fingerprint::of(place)) {
             Verdict::New(reservation) => {
                 assert_eq!(told.order_of(*account, *id), None, "{id} was known, and would execute again");
                 if !self.sent.contains(place) {
-                    self.sent.push(place.clone());
+                    self.sent.push(Place::clone(place));
                 }
                 Some(Some(reservation))
             }
@@ -98,8 +99,10 @@ impl Traffic {
             orders.get(known.saturating_sub(1 + newest) as usize).copied().unwrap_or((account, OrderId(1)))
         };
         match random.below(20) {
-            0 | 1 if !self.unheard.is_empty() => Action::Place(self.unheard.swap_remove(0)),
-            2 if !self.sent.is_empty() => Action::Place(self.sent[random.below(self.sent.len() as u64) as usize].clone()),
+            0 | 1 if !self.unheard.is_empty() => Action::Place(Box::new(self.unheard.swap_remove(0))),
+            2 if !self.sent.is_empty() => {
+                Action::Place(Box::new(self.sent[random.below(self.sent.len() as u64) as usize].clone()))
+            }
             3..=5 => {
                 let (account, order_id) = order(random);
                 Action::Cancel { account, target: Target::OrderId(order_id) }
@@ -119,7 +122,7 @@ impl Traffic {
             8 => Action::Quote(Self::quote(venue, random)),
             9 if random.below(4) == 0 => Action::CancelAll(CancelAll { account, instrument: None, side: None }),
             10 if random.below(4) == 0 => Action::CancelAfter { account, timeout_ns: 3_000_000_000 },
-            _ => Action::Place(self.order(venue, random, account)),
+            _ => Action::Place(Box::new(self.order(venue, random, account))),
         }
     }
 
@@ -184,13 +187,13 @@ impl Traffic {
 /// What an answer says for ever.
 pub(super) fn fact(action: &Action, answer: &Answer) -> Option<(AccountId, OrderId, Fact)> {
     match (action, answer) {
-        (_, Answer::Placed(order)) => Some((order.account, order.order_id, Fact::Placed)),
-        (_, Answer::Canceled(order)) => Some((order.account, order.order_id, Fact::Canceled)),
+        (_, Answer::Placed(ShownOrder { order, .. })) => Some((order.account, order.order_id, Fact::Placed)),
+        (_, Answer::Canceled(ShownOrder { order, .. })) => Some((order.account, order.order_id, Fact::Canceled)),
         // A new total below what has traded cancels the rest.
-        (_, Answer::Replaced(order, _)) if order.status == Status::Canceled => {
+        (_, Answer::Replaced(ShownOrder { order, .. }, _)) if order.status == Status::Canceled => {
             Some((order.account, order.order_id, Fact::Canceled))
         }
-        (_, Answer::Replaced(order, _)) => Some((order.account, order.order_id, Fact::Replaced)),
+        (_, Answer::Replaced(ShownOrder { order, .. }, _)) => Some((order.account, order.order_id, Fact::Replaced)),
         _ => None,
     }
 }
