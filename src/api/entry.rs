@@ -13,7 +13,8 @@ use crate::domain::{
     AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Replace, Status,
 };
 use crate::queue::{
-    Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, Reservation, ShownOrder, Target, Use, Verdict,
+    Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, NewTerms, Reservation, ShownOrder, Target, Use,
+    Verdict,
 };
 
 /// What a request came to.
@@ -152,7 +153,8 @@ pub(super) async fn replace(
 ) -> Result<Pending, Problem> {
     known(state, account, target)?;
     let Terms { quantity, price, trigger_price } = terms;
-    let action = Action::Replace { account, target, request_id, quantity, price, trigger_price };
+    let new_terms = NewTerms { request_id, quantity, price, trigger_price };
+    let action = Action::Replace { account, target, terms: Box::new(new_terms) };
     let existing = Asked::Existing(target, Code::NotReplaceable);
     let Some(id) = request_id else { return send(state, action, None, existing, connection).await };
     // Of a target whose order is in flight itself, the number is not known yet: only the terms tell requests apart.
@@ -212,7 +214,7 @@ pub(super) async fn cancel_after(
 ///
 /// As [`place`].
 pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Problem> {
-    send(state, Action::Quote(quote), None, Asked::Other, None).await
+    send(state, Action::Quote(Box::new(quote)), None, Asked::Other, None).await
 }
 
 /// Submits what an administrator asks for.

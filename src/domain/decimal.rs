@@ -246,34 +246,39 @@ impl Digits {
     }
 
     fn put_small(&mut self, units: u64, scale: u8) {
-        let (mut rest, mut scale) = (units, if units == 0 { 0 } else { scale });
+        if units == 0 {
+            return self.put(b'0');
+        }
+        let (mut rest, mut scale) = (units, scale);
+        while scale >= 4 && rest % 10_000 == 0 {
+            rest /= 10_000;
+            scale = scale.saturating_sub(4);
+        }
         while scale > 0 && rest % 10 == 0 {
             rest /= 10;
             scale = scale.saturating_sub(1);
         }
-        let has_fraction = scale > 0;
-        while scale > 0 {
-            self.put_digit(rest % 10);
-            rest /= 10;
-            scale = scale.saturating_sub(1);
-        }
-        if has_fraction {
+        if scale > 0 {
+            while scale >= 2 {
+                self.put_pair(rest % 100);
+                rest /= 100;
+                scale = scale.saturating_sub(2);
+            }
+            if scale > 0 {
+                self.put_digit(rest % 10);
+                rest /= 10;
+            }
             self.put(b'.');
         }
         self.put_whole(rest);
     }
 
     fn put_whole(&mut self, mut rest: u64) {
-        while rest >= 10 {
-            let [tens, ones] = PAIRS.get((rest % 100) as usize).copied().unwrap_or_default();
-            self.put(ones);
-            self.put(tens);
+        while rest >= 100 {
+            self.put_pair(rest % 100);
             rest /= 100;
-            if rest == 0 {
-                return;
-            }
         }
-        self.put_digit(rest);
+        if rest >= 10 { self.put_pair(rest) } else { self.put_digit(rest) }
     }
 
     fn put_large(&mut self, mut rest: u128, scale: u8) {
@@ -314,6 +319,15 @@ impl Digits {
                 into.truncate(end);
             }
             _ => into.extend_from_slice(self.as_bytes()),
+        }
+    }
+
+    /// Puts two digits, of a number below 100, before what is there.
+    fn put_pair(&mut self, number: u64) {
+        self.start = self.start.saturating_sub(2);
+        let slot = self.text.get_mut(self.start..).and_then(|text| text.first_chunk_mut());
+        if let Some((slot, pair)) = slot.zip(PAIRS.get(number as usize)) {
+            *slot = *pair;
         }
     }
 
@@ -358,6 +372,24 @@ mod tests {
             ("0.3", "0.3"),
         ] {
             assert_eq!(Decimal::parse(text).map(|value| value.to_string()), Ok(printed.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn prints_every_length_of_number_at_every_scale() {
+        let tens = (0..38).map(|exponent| 10i128.pow(exponent));
+        let numbers = tens.flat_map(|ten| [ten - 1, ten, ten + 1, ten / 3 * 7, ten / 9 * 10]);
+        for (units, scale) in numbers.flat_map(|units| (0..=22).map(move |scale| (units, scale))) {
+            // Digits, with a point before the last `scale` of them, without what does not count.
+            let digits = format!("{units:0width$}", width = usize::from(scale) + 1);
+            let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
+            let expected = format!("{whole}.{fraction}");
+            let expected = expected.trim_end_matches('0').trim_end_matches('.');
+            let mut written = b"=".to_vec();
+            Digits::of(units, scale).write(&mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), format!("={expected}"), "{units} at {scale}");
+            let negative = if units == 0 { "0".to_owned() } else { format!("-{expected}") };
+            assert_eq!(Digits::of(-units, scale).as_str(), negative);
         }
     }
 

@@ -34,7 +34,9 @@ pub use replica::{Public, Replica, ReplicaError, shown};
 use crate::domain::{AccountId, Command, Nanos, OrderId, Outcome, Place, Priority, Replace};
 use crate::engine::{AHEAD_MAX, Engine};
 use crate::journal::{Journal, Record};
-use crate::queue::{Action, Admission, Answer, Became, Claim, Entry, Fingerprint, Outlet, Request, Secret, Target, Use};
+use crate::queue::{
+    Action, Admission, Answer, Became, Claim, Entry, Fingerprint, NewTerms, Outlet, Request, Secret, Target, Use,
+};
 use effects::Batch;
 
 /// The most requests that are executed before they go to the journal: enough to share the cost of a sync, and few, so that the
@@ -208,7 +210,8 @@ impl Executor {
         Some(match action {
             Action::Place(place) => Command::Place(*place),
             Action::Cancel { account, target } => Command::Cancel { account, order_id: self.order_id(account, target)? },
-            Action::Replace { account, target, request_id, quantity, price, trigger_price } => {
+            Action::Replace { account, target, terms } => {
+                let NewTerms { request_id, quantity, price, trigger_price } = *terms;
                 let Some(order_id) = self.order_id(account, target) else {
                     if let Some(id) = request_id {
                         self.parts.admission.release(account, Use::Replace, id);
@@ -219,7 +222,7 @@ impl Executor {
             }
             Action::CancelAll(cancel_all) => Command::CancelAll(cancel_all),
             Action::CancelAfter { account, timeout_ns } => Command::CancelAfter { account, timeout_ns },
-            Action::Quote(quote) => Command::Quote(quote),
+            Action::Quote(quote) => Command::Quote(*quote),
             Action::Deposit { account, asset, amount } => Command::Deposit { account, asset, amount },
             Action::Halt(instrument) => Command::Halt(instrument),
             Action::Resume(instrument) => Command::Resume(instrument),

@@ -24,7 +24,20 @@ pub enum Target {
     ClientOrderId(ClientOrderId),
 }
 
-/// What is asked of the executor.
+/// What a replace asks for; `None` leaves a term as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewTerms {
+    /// The client's id for the request.
+    pub request_id: Option<ClientOrderId>,
+    /// The new total.
+    pub quantity: Option<Decimal>,
+    /// The new limit.
+    pub price: Option<Decimal>,
+    /// The new trigger.
+    pub trigger_price: Option<Decimal>,
+}
+
+/// What is asked of the executor. What is large is boxed, so that all that waits is small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Place an order.
@@ -42,14 +55,8 @@ pub enum Action {
         account: AccountId,
         /// Which order.
         target: Target,
-        /// The client's id for this request.
-        request_id: Option<ClientOrderId>,
-        /// The new total, if it changes.
-        quantity: Option<Decimal>,
-        /// The new limit, if it changes.
-        price: Option<Decimal>,
-        /// The new trigger, if it changes.
-        trigger_price: Option<Decimal>,
+        /// How.
+        terms: Box<NewTerms>,
     },
     /// Cancel many.
     CancelAll(CancelAll),
@@ -61,7 +68,7 @@ pub enum Action {
         timeout_ns: i64,
     },
     /// Move a book by hand: never conflated.
-    Quote(Quote),
+    Quote(Box<Quote>),
     /// Add to an account's free balance, or take from it.
     Deposit {
         /// Whose balance.

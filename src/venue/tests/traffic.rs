@@ -8,7 +8,7 @@ use crate::domain::{
     CancelAll, ClientOrderId, Decimal, ExchangeName, InstrumentId, OrderId, OrderType, Place, Quote, SelfTradePrevention,
     Side, Status, TimeInForce,
 };
-use crate::queue::{Action, Answer, Fingerprint, Known, ShownOrder, Target, Use, Verdict};
+use crate::queue::{Action, Answer, Fingerprint, Known, NewTerms, ShownOrder, Target, Use, Verdict};
 
 /// The clients, all of them.
 #[derive(Default)]
@@ -110,16 +110,15 @@ impl Traffic {
             6 | 7 => {
                 let (account, order_id) = order(random);
                 let (quantity, price) = (random.coin(), random.below(2) == 0);
-                Action::Replace {
-                    account,
-                    target: Target::OrderId(order_id),
+                let terms = NewTerms {
                     request_id: None,
                     quantity: (quantity || !price).then(|| decimal(1 + random.below(600))),
                     price: price.then(|| decimal(9_000 + random.below(2_000))),
                     trigger_price: None,
-                }
+                };
+                Action::Replace { account, target: Target::OrderId(order_id), terms: Box::new(terms) }
             }
-            8 => Action::Quote(Self::quote(venue, random)),
+            8 => Action::Quote(Box::new(Self::quote(venue, random))),
             9 if random.below(4) == 0 => Action::CancelAll(CancelAll { account, instrument: None, side: None }),
             10 if random.below(4) == 0 => Action::CancelAfter { account, timeout_ns: 3_000_000_000 },
             _ => Action::Place(Box::new(self.order(venue, random, account))),
