@@ -104,7 +104,7 @@ fn snapshots(made: &Arc<SnapshotsMade>) -> Vec<Watched> {
     ]
 }
 
-/// How far those who follow executions are behind.
+/// How far those who follow executions are behind, and how much is kept for them.
 fn lags(venue: &Venue) -> Vec<Watched> {
     let hub = venue.hub.clone();
     let published = move || hub.last_seqs().map(|(_, seq)| seq.0).sum::<u64>();
@@ -113,7 +113,9 @@ fn lags(venue: &Venue) -> Vec<Watched> {
         move || published() as f64
     })];
     if let Some(archive) = venue.hub.archive().cloned() {
-        let published = published.clone();
+        let (published, kept) = (published.clone(), archive.clone());
+        let help = "Length of the log of executions on disk, as far as it is kept";
+        lags.push(gauge("execution_log_size_bytes", help, move || kept.bytes() as f64));
         lags.push(gauge(
             "execution_log_lag_executions",
             "Published executions that are not in the log on disk yet",

@@ -18,6 +18,7 @@ mod orders;
 mod process;
 mod rates;
 mod recovery;
+mod retained;
 mod shapes;
 mod slow_subscribers;
 mod snapshots;
