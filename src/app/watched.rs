@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed};
 
 use crate::market::Board;
 use crate::tally::{Tallied, Tally};
-use crate::telemetry::{Labelled, NS_PER_SECOND, Source, Watched};
+use crate::telemetry::{Labelled, NS_PER_SECOND, Source, Watched, stderr};
 use crate::venue::{Pulses, SnapshotsMade, Venue, system_clock};
 
 /// All of it.
@@ -14,6 +14,8 @@ pub(super) fn all(venue: &Venue, board: &Board) -> Vec<Watched> {
     all.extend(venue.pulses.snapshots.as_ref().map(snapshots).into_iter().flatten());
     all.extend(lags(venue));
     all.extend(feeds(board));
+    let help = "Lines of the log that were lost, because nobody read those before them";
+    all.push(counter("log_lines_dropped", help, || stderr::dropped() as f64));
     all
 }
 

@@ -12,6 +12,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod load;
+mod logging;
 mod metrics;
 mod openapi;
 mod orders;
