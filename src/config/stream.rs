@@ -24,8 +24,8 @@ pub struct StreamConfig {
     /// How long a connection may take no bytes before it is closed, above zero. Default `10s`.
     #[serde(deserialize_with = "value::one", serialize_with = "value::write_duration")]
     pub stall_timeout: Duration,
-    /// Bytes that the system may hold for a connection that does not read, 16,384 to 16,777,216; 0: as many as it likes. It may take
-    /// twice as much memory for them. Default 131072.
+    /// Bytes that the system may hold for a WebSocket, or for server-sent events, that are not read, 16,384 to 16,777,216; 0:
+    /// as many as it likes. It may take twice as much memory for them. Default 131072.
     pub send_buffer: usize,
 }
 

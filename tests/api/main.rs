@@ -21,6 +21,7 @@ mod rates;
 mod recovery;
 mod retained;
 mod shapes;
+mod slow_events;
 mod slow_subscribers;
 mod snapshots;
 mod socket;
