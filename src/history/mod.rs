@@ -163,7 +163,7 @@ pub fn rebuild(file: &Path, epoch: &str, source: &mut dyn Source) -> Result<Summ
     store::Store::remove(file)?;
     let mut store = store::Store::open(file, epoch)?;
     source.seek(Position::START).map_err(HistoryError::Log)?;
-    transaction::begin(source, &mut store)?;
+    transaction::begin(source, &mut store, Position::START)?;
     while transaction::take_in(source, &mut store, Gap::Known)?.executions > 0 {}
     store.settle()?;
     store.summary()

@@ -182,12 +182,11 @@ impl Projector {
             // From the beginning, what is missing is missing.
             self.gap = Gap::Known;
         }
-        self.source.seek(position.unwrap_or(Position::START)).map_err(HistoryError::Log)?;
-        match position {
-            Some(position) => self.passed(&mut store, position)?,
-            None => self.reach(&transaction::begin(&*self.source, &mut store)?),
-        }
-        let mut durable = position.map_or(0, |position| position.segment);
+        let from = position.unwrap_or(Position::START);
+        self.source.seek(from).map_err(HistoryError::Log)?;
+        self.reach(&transaction::begin(&*self.source, &mut store, from)?);
+        self.passed(&mut store, from)?;
+        let mut durable = from.segment;
         let mut stopped_until = None;
         loop {
             let began = Instant::now();

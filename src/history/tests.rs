@@ -165,9 +165,9 @@ fn file(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join(FILE)
 }
 
-/// What the venue has published of the [`Frames::usual`] log.
+/// What the venue has published: the [`Frames::usual`] log, and a little more.
 fn published() -> BTreeMap<AccountId, Seq> {
-    [(ALICE, Seq(4)), (BOB, Seq(3))].into()
+    [(ALICE, Seq(9)), (BOB, Seq(9))].into()
 }
 
 fn start(file: PathBuf, epoch: &str, source: impl Source + 'static) -> Venue {
@@ -416,6 +416,7 @@ async fn the_log_is_told_what_it_need_not_keep_once_that_is_durable() {
     let running = start(file(&folder), "e", frames.reader());
     frames.taken_in();
     let passed = |frames: &Frames| frames.state.lock().unwrap().passed.iter().map(|end| end.segment).collect::<Vec<_>>();
+    // At a start, at once: nothing more may ever come.
     assert_eq!(passed(&frames), [1]);
     frames.push(ALICE, 5, &["5 rejected rejected"]);
     frames.let_all_through();
@@ -427,7 +428,6 @@ async fn the_log_is_told_what_it_need_not_keep_once_that_is_durable() {
     frames.taken_in();
     assert_eq!(passed(&frames), [1, 7]);
     running.stop().await;
-    // After a start, at once: nothing more may ever come.
     let running = start(file(&folder), "e", frames.reader());
     frames.taken_in();
     assert_eq!(passed(&frames), [1, 7, 7]);
@@ -490,4 +490,26 @@ fn what_makes_it_durable_writes_something_to_sync() {
     store.make_durable().unwrap();
     assert!(beside() > before, "an empty transaction is not synced");
     assert_eq!(store.position(7).unwrap(), Some(Position { segment: 1, offset: 2 }));
+}
+
+#[tokio::test]
+async fn what_went_while_history_was_away_is_gone_even_of_an_account_that_is_silent_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = Frames::usual();
+    let running = start(file(&folder), "e", frames.reader());
+    frames.taken_in();
+    running.stop().await;
+
+    // It goes on where it was; of bob, what came since has gone.
+    let later = Arc::new(Frames::default());
+    for _ in 0..6 {
+        later.push(BOB, 9, &[]);
+    }
+    later.push(ALICE, 5, &["5 rejected rejected"]);
+    let running = start(file(&folder), "e", later.reader());
+    later.taken_in();
+    assert_eq!(running.closed(ALICE, 5).await, Ok(vec![5, 4, 1]));
+    assert_eq!(running.closed(BOB, 8).await, Err(Missing::Gone), "not behind for ever");
+    assert_eq!(running.status(BOB, 2, 8).await, Ok(Some("canceled")), "what it has, it still says");
+    running.stop().await;
 }

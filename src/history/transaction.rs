@@ -43,9 +43,9 @@ pub(super) struct TakenIn {
     pub(super) end: Option<Position>,
 }
 
-/// Notes which executions a log lacks that is read from its beginning: those before the oldest that it has of each account. What
-/// the file has by then.
-pub(super) fn begin(source: &dyn Source, store: &mut Store) -> Result<Vec<(AccountId, Seq)>, HistoryError> {
+/// Notes, before a log is read on from a place, which executions it lacks: those after the last that the file has and before the
+/// oldest that the log has, of each account. What the file counts as taken in by then, of those accounts.
+pub(super) fn begin(source: &dyn Source, store: &mut Store, from: Position) -> Result<Vec<(AccountId, Seq)>, HistoryError> {
     let writing = store.begin()?;
     let mut reached = Vec::new();
     for (account, oldest) in source.oldest_seqs() {
@@ -58,7 +58,7 @@ pub(super) fn begin(source: &dyn Source, store: &mut Store) -> Result<Vec<(Accou
             reached.push((account, Seq(to)));
         }
     }
-    writing.commit(source.id(), Position::START)?;
+    writing.commit(source.id(), from)?;
     Ok(reached)
 }
 
