@@ -95,7 +95,10 @@ struct Options {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            telemetry::stderr::flush();
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             let code = if error.is::<ConfigError>() { BAD_CONFIGURATION } else { 1 };
             say_error(&error);
@@ -104,9 +107,9 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "what a command line says before or after it has a log")]
+/// Says why the process ends, after all that it logged.
 fn say_error(error: &anyhow::Error) {
-    eprintln!("openoutcry: {error:#}");
+    telemetry::stderr::last_words(&format!("openoutcry: {error:#}"));
 }
 
 #[expect(clippy::print_stdout, reason = "what was asked for")]
@@ -194,6 +197,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         tokio::spawn(async move {
             signals.next().await;
             tracing::warn!("a second signal: ending at once");
+            telemetry::stderr::flush();
             std::process::exit(INTERRUPTED);
         });
     })

@@ -152,7 +152,8 @@ impl Venue {
                 (make(Replica::new(Limits::default()), shown.admission.clone()), shown, None)
             }
             Some(durability) => {
-                let empty = Empty { hub, read, reached: waiting.as_ref().map(Waiting::reached) };
+                let (reached, retain) = (waiting.as_ref().map(Waiting::reached), config.stream.retain.bytes());
+                let empty = Empty { hub, read, reached, retain };
                 let (executor, shown, kept) = recover(&config.server.data_dir, &folders, random, empty, make)?;
                 (executor, shown, Some((kept, durability)))
             }

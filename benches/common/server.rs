@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    os::unix::fs::MetadataExt,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -20,6 +21,8 @@ use super::PATIENCE;
 const ADDR: &str = "\"addr\":\"";
 /// The configuration's file, in the data directory.
 const CONFIG: &str = "venue.toml";
+/// The unit of a file's blocks, on any file system.
+const BLOCK_BYTES: u64 = 512;
 /// The threads that a yardstick serves with; the venue takes one per core.
 const YARDSTICK_WORKERS: usize = 2;
 
@@ -126,6 +129,21 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         Ok(resident.context("its resident memory")?.parse::<u64>()? * 1024)
+    }
+
+    /// The bytes of disk that what it keeps under this name takes: a folder, or files that begin with it.
+    pub(crate) fn disk(&self, name: &str) -> anyhow::Result<u64> {
+        let folder = self.data.path().join(name);
+        let (folder, prefix) = if folder.is_dir() { (folder.as_path(), "") } else { (self.data.path(), name) };
+        let mut blocks = 0;
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                // It may be removed meanwhile.
+                blocks += entry.metadata().map_or(0, |metadata| metadata.blocks());
+            }
+        }
+        Ok(blocks * BLOCK_BYTES)
     }
 
     /// Ends it now.

@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -113,13 +114,28 @@ pub(super) struct Accepted {
     state: State,
     /// Whether the client has said something since it was last answered.
     speaking: Arc<AtomicBool>,
+    /// Set once what goes out is a stream: the system is then to hold little of it, which it is told with the next write.
+    streaming: Arc<AtomicBool>,
+    is_bounded: bool,
     /// Runs while the client takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
+/// Has the system hold at most about so many bytes of what is on its way; 0: as many as it likes.
+///
+/// Left to itself, it lets what is on its way to one slow reader of a stream grow to megabytes, and copying that for a thousand of
+/// them takes the time of all others.
+pub(super) fn bound_send_buffer(stream: &TcpStream, bytes: usize) {
+    if bytes > 0
+        && let Err(error) = set_socket_send_buffer_size(stream, bytes)
+    {
+        tracing::debug!(%error, "a socket holds as much as it likes");
+    }
+}
+
 impl Accepted {
     pub(super) fn new(stream: TcpStream, place: Place, state: State) -> Self {
-        Self { stream, place, state, speaking: Arc::default(), stalled: None }
+        Self { stream, place, state, speaking: Arc::default(), streaming: Arc::default(), is_bounded: false, stalled: None }
     }
 
     /// Sends what is written at once.
@@ -130,6 +146,19 @@ impl Accepted {
     /// Whether the client has said something since it was last answered: tells one that is idle from one that is slow.
     pub(super) fn speaking(&self) -> Arc<AtomicBool> {
         self.speaking.clone()
+    }
+
+    /// To be set once an answer is a stream that may go on for ever.
+    pub(super) fn streaming(&self) -> Arc<AtomicBool> {
+        self.streaming.clone()
+    }
+
+    /// Before a write.
+    fn bound(&mut self) {
+        if !self.is_bounded && self.streaming.load(Relaxed) {
+            self.is_bounded = true;
+            bound_send_buffer(&self.stream, self.state.stream.send_buffer);
+        }
     }
 
     /// The stream, for who minds slow clients in another way, and the place to hold on to.
@@ -170,6 +199,7 @@ impl AsyncRead for Accepted {
 
 impl AsyncWrite for Accepted {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.bound();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.progress(context, written)
     }
@@ -179,6 +209,7 @@ impl AsyncWrite for Accepted {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.bound();
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.progress(context, written)
     }

@@ -5,6 +5,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use axum::{
+    Extension,
     body::Body,
     extract::State as Shared,
     http::{HeaderMap, header},
@@ -15,7 +16,7 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::{Problem, State, access::Reads, extract::QueryOf};
+use super::{Problem, State, access::Reads, extract::QueryOf, serve::Endless};
 use crate::stream::{Executions, Read, frames};
 use crate::telemetry::Metrics;
 
@@ -75,7 +76,7 @@ pub(super) async fn executions(
     }
     let events = stream::unfold(Reader { _open: Open::new(&state.metrics), state, log, news, seq }, Reader::next);
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::from_stream(events)).into_response())
+    Ok((Extension(Endless), headers, Body::from_stream(events)).into_response())
 }
 
 /// The `seq` of the last event that the client has seen.

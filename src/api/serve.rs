@@ -44,6 +44,10 @@ const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much such a client may have sent, and still get to read the answer.
 const REFUSED_BYTES: u64 = 64 * 1024;
 
+/// Marks an answer that is a stream, so that little of it is to be on its way to who does not read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endless;
+
 /// Accepts and serves connections until `stop` is canceled; then ends each once its request is answered.
 /// `connections` tracks those that are still open when this returns.
 pub async fn serve(listener: TcpListener, router: Router, state: State, connections: TaskTracker, stop: CancellationToken) {
@@ -106,12 +110,17 @@ async fn connection(stream: Accepted, peer: IpAddr, router: Router, state: State
         tracing::debug!(%error, "a connection broke at once");
         return;
     }
-    let speaking = stream.speaking();
+    let (speaking, streaming) = (stream.speaking(), stream.streaming());
     let service = service_fn(|mut request: Request<Incoming>| {
         if state.rates.is_some() {
             request.extensions_mut().insert(Peer(peer));
         }
-        answer(router.clone(), state.clone(), request).map(Ok::<_, Infallible>)
+        answer(router.clone(), state.clone(), request).map(|response| {
+            if response.extensions().get::<Endless>().is_some() {
+                streaming.store(true, Relaxed);
+            }
+            Ok::<_, Infallible>(response)
+        })
     });
     let connection = http1::Builder::new()
         .timer(ConnectionTimer::new(state.limits.head_timeout))

@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed};
 
 use crate::market::Board;
 use crate::tally::{Tallied, Tally};
-use crate::telemetry::{Labelled, NS_PER_SECOND, Source, Watched};
+use crate::telemetry::{Labelled, NS_PER_SECOND, Source, Watched, stderr};
 use crate::venue::{Pulses, SnapshotsMade, Venue, system_clock};
 
 /// All of it.
@@ -14,6 +14,8 @@ pub(super) fn all(venue: &Venue, board: &Board) -> Vec<Watched> {
     all.extend(venue.pulses.snapshots.as_ref().map(snapshots).into_iter().flatten());
     all.extend(lags(venue));
     all.extend(feeds(board));
+    let help = "Lines of the log that were lost, because nobody read those before them";
+    all.push(counter("log_lines_dropped", help, || stderr::dropped() as f64));
     all
 }
 
@@ -104,7 +106,7 @@ fn snapshots(made: &Arc<SnapshotsMade>) -> Vec<Watched> {
     ]
 }
 
-/// How far those who follow executions are behind.
+/// How far those who follow executions are behind, and how much is kept for them.
 fn lags(venue: &Venue) -> Vec<Watched> {
     let hub = venue.hub.clone();
     let published = move || hub.last_seqs().map(|(_, seq)| seq.0).sum::<u64>();
@@ -113,7 +115,9 @@ fn lags(venue: &Venue) -> Vec<Watched> {
         move || published() as f64
     })];
     if let Some(archive) = venue.hub.archive().cloned() {
-        let published = published.clone();
+        let (published, kept) = (published.clone(), archive.clone());
+        let help = "Length of the log of executions on disk, as far as it is kept";
+        lags.push(gauge("execution_log_size_bytes", help, move || kept.bytes() as f64));
         lags.push(gauge(
             "execution_log_lag_executions",
             "Published executions that are not in the log on disk yet",

@@ -1,8 +1,9 @@
 //! `[journal]`: what survives the process.
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::value::{self, Text, readable_words};
+use super::retain::Retain;
+use super::value::{self, readable_words};
 use crate::domain::words;
 
 words!(
@@ -17,44 +18,6 @@ words!(
     }
 );
 readable_words!(JournalMode);
-
-/// How much of the journal is kept that a start does not need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retain {
-    /// All of it.
-    All,
-    /// No more than it takes to have so many bytes in all.
-    Bytes(u64),
-}
-
-/// Units of a size, largest first.
-const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-
-impl Text for Retain {
-    const MUST_BE: &str = "\"all\" or a size with its unit, such as \"10GiB\"";
-
-    fn read(text: &str) -> Result<Self, String> {
-        if text == "all" {
-            return Ok(Self::All);
-        }
-        let sizes = UNITS
-            .iter()
-            .filter_map(|(unit, bytes)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*bytes));
-        let size = sizes.min().filter(|_| !text.starts_with('+'));
-        size.map(Self::Bytes).ok_or_else(|| format!("must be {}; the units are KiB, MiB, GiB, TiB", Self::MUST_BE))
-    }
-}
-
-impl Serialize for Retain {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self::Bytes(bytes) = self else { return serializer.serialize_str("all") };
-        let unit = UNITS.iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
-        match unit {
-            Some((name, unit)) => serializer.collect_str(&format_args!("{}{name}", bytes / unit)),
-            None => serializer.collect_str(&format_args!("{}KiB", bytes >> 10)),
-        }
-    }
-}
 
 /// What survives the process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problems;
+use super::retain::Retain;
 use super::value;
 
 /// The log of executions that connections read.
@@ -14,13 +15,17 @@ pub struct StreamConfig {
     /// Executions of an account kept in memory, 1 to 16,777,216; older ones are read from disk, where there is a journal.
     /// Default 131072.
     pub ring: usize,
+    /// How much of the log of executions on disk is kept that neither a start nor history needs, but for its newest 128 MiB; an older
+    /// `from_seq` is a gap. Default `all`.
+    #[serde(deserialize_with = "value::one")]
+    pub retain: Retain,
     /// Executions that a live connection may fall behind before it is closed, 1 to 16,777,216. Default 100000.
     pub lag_limit: usize,
     /// How long a connection may take no bytes before it is closed, above zero. Default `10s`.
     #[serde(deserialize_with = "value::one", serialize_with = "value::write_duration")]
     pub stall_timeout: Duration,
-    /// Bytes that the system may hold for a connection that does not read, 16,384 to 16,777,216; 0: as many as it likes. It may take
-    /// twice as much memory for them. Default 131072.
+    /// Bytes that the system may hold for a WebSocket, or for server-sent events, that are not read, 16,384 to 16,777,216; 0:
+    /// as many as it likes. It may take twice as much memory for them. Default 131072.
     pub send_buffer: usize,
 }
 

@@ -76,13 +76,17 @@ fn a_file_is_laid_over_the_defaults_key_by_key_and_lists_replace_lists() {
 #[test]
 fn what_is_retained_is_all_or_a_size() {
     for (text, retain) in [("all", Retain::All), ("0KiB", Retain::Bytes(0)), ("3 GiB", Retain::Bytes(3 << 30))] {
-        let config = load(&format!("journal.retain = \"{text}\"")).unwrap();
-        assert_eq!(config.journal.retain, retain);
+        let config = load(&format!("journal.retain = \"{text}\"\nstream.retain = \"{text}\"")).unwrap();
+        assert_eq!((config.journal.retain, config.stream.retain), (retain, retain));
         let again = load(&config.effective_toml().unwrap()).unwrap();
-        assert_eq!(again.journal, config.journal);
+        assert_eq!((again.journal, again.stream), (config.journal, config.stream));
     }
-    for text in ["", "10", "10GB", "-1GiB", "+1GiB", "999999999999TiB"] {
-        let refused = refused(&format!("journal.retain = \"{text}\""));
+    let default = load("").unwrap();
+    assert_eq!((default.journal.retain, default.stream.retain), (Retain::All, Retain::All));
+    for (text, section) in
+        ["", "10", "10GB", "-1GiB", "+1GiB", "999999999999TiB"].into_iter().zip(["journal", "stream"].into_iter().cycle())
+    {
+        let refused = refused(&format!("{section}.retain = \"{text}\""));
         assert!(refused.ends_with("such as \"10GiB\"; the units are KiB, MiB, GiB, TiB"), "{refused}");
     }
 }

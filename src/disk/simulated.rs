@@ -64,6 +64,8 @@ struct State {
     durable_names: BTreeMap<String, usize>,
     /// Changes of names since the folder was synced.
     renamings: Vec<Renaming>,
+    /// Files that were removed, by their last names.
+    removed: BTreeMap<String, usize>,
     /// How many bytes were read.
     read: u64,
     /// After so many more calls that it could hit, this happens.
@@ -153,6 +155,7 @@ impl SimulatedDisk {
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
             renamings: Vec::new(),
+            removed: BTreeMap::new(),
             read: 0,
             fault: None,
         };
@@ -188,6 +191,16 @@ impl SimulatedDisk {
         let copy = Self::new(0);
         for name in self.list().unwrap() {
             copy.put(&name, self.bytes(&name));
+        }
+        copy
+    }
+
+    /// A disk with the same content, and with what was removed.
+    pub(crate) fn copy_with_removed(&self) -> Self {
+        let copy = self.copy();
+        let state = self.state.lock().unwrap();
+        for (name, file) in state.removed.iter().filter(|(name, _)| !state.names.contains_key(*name)) {
+            copy.put(name, state.files[*file].current.clone());
         }
         copy
     }
@@ -249,6 +262,11 @@ impl SimulatedDisk {
 
     fn rename_by(&self, renaming: Renaming) {
         let mut state = self.state.lock().unwrap();
+        if let Renaming::Remove(name) = &renaming
+            && let Some(file) = state.names.get(name).copied()
+        {
+            state.removed.insert(name.clone(), file);
+        }
         renaming.apply(&mut state.names);
         state.renamings.push(renaming);
     }

@@ -12,8 +12,8 @@ pub enum HistoryError {
     /// SQLite failed: tried again, or the file made anew if it is damaged.
     #[error("history's file failed")]
     Sqlite(#[from] rusqlite::Error),
-    /// The file cannot be removed to make a new one.
-    #[error("cannot remove {path}")]
+    /// The file cannot be removed, or given another name, to make a new one.
+    #[error("cannot remove or rename {}", path.display())]
     Remove {
         /// The file.
         path: PathBuf,
@@ -21,6 +21,16 @@ pub enum HistoryError {
         #[source]
         error: io::Error,
     },
+    /// A file cannot be used, and may have what the execution log has not: too many such were set aside.
+    #[error("too many files are set aside beside {}: move them away", .0.display())]
+    Aside(PathBuf),
+    /// The file may have what the execution log has not: it is not made anew from that.
+    #[error(
+        "the execution log does not go back to the first execution, so that {} may be all there is of older orders: move it away to \
+         make one of what the log has",
+        .0.display()
+    )]
+    OnlyCopy(PathBuf),
     /// The execution log could not be read: tried again.
     #[error("cannot read the execution log")]
     Log(#[source] ArchiveError),

@@ -14,7 +14,12 @@
 //!   and each account's last `seq` too: what was taken in already is skipped, wherever reading starts again.
 //! - **Never "there is none" by mistake.** Who asks says up to which execution history must have come; before that the
 //!   answer is [`Missing::Behind`].
-//! - **Only a copy.** A file that is damaged, of another schema, or of another venue's epoch is made anew from the log.
+//! - **Only a copy,** while the log goes back to the first execution: a file that is damaged, of another schema, or of another
+//!   venue's epoch is made anew from it. Once the log has let go of its beginning, the file may be all there is of older orders: one
+//!   that cannot be used is set aside under another name, never removed, and the new one says [`Missing::Gone`] of what it lacks.
+//! - **It says what it has.** The log keeps what was not taken in, and what was but might not survive the loss of power: a
+//!   transaction is synced whenever a segment of the log is done with ([`Source::passed`]). While the log keeps more than it should for
+//!   history alone, the thread does not rest.
 //!
 //! Tables: `orders` (one row an order, as it is now), `executions` (one row each), `accounts`, `meta`; `trades` is a view.
 //!
@@ -148,14 +153,26 @@ impl History {
 ///
 /// # Errors
 ///
-/// If the file cannot be written, or the log not read.
+/// If the file cannot be written, or the log not read; also if there is a file and the log does not go back to the first execution:
+/// what only the file has would be lost.
 pub fn rebuild(file: &Path, epoch: &str, source: &mut dyn Source) -> Result<Summary, HistoryError> {
+    let has_nothing = || summary(file).is_ok_and(|summary| summary.executions == 0);
+    if !goes_back_to_the_first(source) && file.exists() && !has_nothing() {
+        return Err(HistoryError::OnlyCopy(file.to_owned()));
+    }
     store::Store::remove(file)?;
     let mut store = store::Store::open(file, epoch)?;
     source.seek(Position::START).map_err(HistoryError::Log)?;
+    transaction::begin(source, &mut store, Position::START)?;
     while transaction::take_in(source, &mut store, Gap::Known)?.executions > 0 {}
     store.settle()?;
     store.summary()
+}
+
+/// Whether a log has all that was ever executed, so that a file can be made anew from it. One that has nothing may have lost it.
+fn goes_back_to_the_first(source: &dyn Source) -> bool {
+    let oldest_seqs = source.oldest_seqs();
+    !oldest_seqs.is_empty() && oldest_seqs.iter().all(|(_, oldest)| *oldest == 1)
 }
 
 /// What is in a history's file.

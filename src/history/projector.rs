@@ -15,9 +15,9 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    HistoryError, Parts, Reached, Source,
+    HistoryError, Parts, Reached, Source, goes_back_to_the_first,
     store::Store,
-    transaction::{Gap, TRANSACTION_EXECUTIONS, take_in},
+    transaction::{self, Gap, TRANSACTION_EXECUTIONS, take_in},
 };
 use crate::domain::{AccountId, Seq};
 use crate::stream::archive::Position;
@@ -48,7 +48,7 @@ pub(super) struct Shared {
     pub(super) reached: Reached,
     /// Set by who finds the file damaged.
     pub(super) damaged: AtomicBool,
-    /// Counts the files that were open, 0 before the first: what was read of an earlier one does not count.
+    /// Counts openings and closings of the file, so that it is odd while it is open: what was read of an earlier one does not count.
     generation: AtomicU64,
     failures: AtomicU64,
     stopped: Mutex<bool>,
@@ -69,7 +69,19 @@ impl Shared {
 
     /// Which file is open to be asked.
     pub(super) fn generation(&self) -> Option<u64> {
-        Some(self.generation.load(SeqCst)).filter(|generation| *generation > 0)
+        Some(self.generation.load(SeqCst)).filter(|generation| !generation.is_multiple_of(2))
+    }
+
+    /// Says that the file is open, anew if it was. Only the thread that writes does so.
+    fn opened(&self) {
+        self.closed();
+        self.generation.fetch_add(1, SeqCst);
+    }
+
+    fn closed(&self) {
+        if self.generation().is_some() {
+            self.generation.fetch_add(1, SeqCst);
+        }
     }
 
     pub(super) fn failures(&self) -> u64 {
@@ -170,14 +182,20 @@ impl Projector {
             // From the beginning, what is missing is missing.
             self.gap = Gap::Known;
         }
-        self.source.seek(position.unwrap_or(Position::START)).map_err(HistoryError::Log)?;
+        let from = position.unwrap_or(Position::START);
+        self.source.seek(from).map_err(HistoryError::Log)?;
+        self.reach(&transaction::begin(&*self.source, &mut store, from)?);
+        self.passed(&mut store, from)?;
+        let mut durable = from.segment;
         let mut stopped_until = None;
         loop {
             let began = Instant::now();
             let taken_in = take_in(&mut *self.source, &mut store, self.gap)?;
             let took = began.elapsed();
-            for (account, seq) in &taken_in.reached {
-                self.shared.reached.set(*account, *seq);
+            self.reach(&taken_in.reached);
+            if let Some(end) = taken_in.end.filter(|end| end.segment > durable) {
+                self.passed(&mut store, end)?;
+                durable = end.segment;
             }
             let rest = match (taken_in.executions < TRANSACTION_EXECUTIONS, self.source.is_growing()) {
                 (true, _) => REST,
@@ -204,6 +222,19 @@ impl Projector {
         }
     }
 
+    fn reach(&self, reached: &[(AccountId, Seq)]) {
+        for (account, seq) in reached {
+            self.shared.reached.set(*account, *seq);
+        }
+    }
+
+    /// Lets the log go of what is before a place, once all of it is durable here.
+    fn passed(&mut self, store: &mut Store, position: Position) -> Result<(), HistoryError> {
+        store.make_durable()?;
+        self.source.passed(position);
+        Ok(())
+    }
+
     /// Opens the file, or makes a new one in the place of one that cannot be used.
     fn open(&mut self) -> Result<Store, HistoryError> {
         let (store, seqs) = match self.open_kept() {
@@ -213,8 +244,13 @@ impl Projector {
                 tracing::warn!(error = format!("{error:#}"), %file, "history is made anew from the execution log");
                 // In this order: what is asked meanwhile is answered by no file, or does not count.
                 self.shared.reached.clear();
-                self.shared.generation.fetch_add(1, SeqCst);
-                Store::remove(&self.file)?;
+                self.shared.closed();
+                if goes_back_to_the_first(&*self.source) {
+                    Store::remove(&self.file)?;
+                } else if let Some(aside) = Store::set_aside(&self.file)? {
+                    let aside = aside.display();
+                    tracing::warn!(%aside, "the execution log does not go back to the first execution: the file is set aside");
+                }
                 self.shared.damaged.store(false, SeqCst);
                 (Store::open(&self.file, &self.epoch)?, Vec::new())
             }
@@ -222,7 +258,7 @@ impl Projector {
         };
         self.published = None;
         self.shared.reached.replace(&seqs);
-        self.shared.generation.fetch_add(1, SeqCst);
+        self.shared.opened();
         Ok(store)
     }
 

@@ -2,13 +2,17 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
+use crate::domain::AccountId;
 use crate::stream::archive::{Archive, ArchiveError, Entry, Position, Tail};
 
 /// An execution log, read from some place on.
 pub trait Source: Debug + Send {
     /// The number of the log: a [`Position`] in another log means nothing in this one.
     fn id(&self) -> u64;
-    /// Goes to `position`, or where nothing ends there, to a place before or behind it.
+    /// The oldest execution that the log has of every account, or the one that comes next, of those it ever had any of.
+    fn oldest_seqs(&self) -> Vec<(AccountId, u64)>;
+    /// Goes to `position`, or where nothing ends there, to a place before or behind it. The log keeps all that it has until it is told
+    /// what has been [`passed`](Source::passed).
     ///
     /// # Errors
     ///
@@ -20,9 +24,12 @@ pub trait Source: Debug + Send {
     ///
     /// If the log cannot be read.
     fn next(&mut self) -> Result<Option<Entry>, ArchiveError>;
+    /// Learns that all before `position` was taken in, and that this is durable: the log need not keep it for this reader.
+    fn passed(&mut self, position: Position);
     /// Sleeps until there may be more, at most so long.
     fn wait(&mut self, at_most: Duration);
-    /// Whether the log has grown since this was last asked: the venue has better things to do than to be read behind.
+    /// Whether the venue has better things to do than to be read behind: the log has grown since this was last asked, and it is not
+    /// this reader alone that makes it keep more than it should.
     fn is_growing(&mut self) -> bool;
 }
 
@@ -49,7 +56,12 @@ impl Source for LogSource {
         self.archive.id()
     }
 
+    fn oldest_seqs(&self) -> Vec<(AccountId, u64)> {
+        self.archive.oldest_seqs()
+    }
+
     fn seek(&mut self, position: Position) -> Result<(), ArchiveError> {
+        self.archive.hold_from(0);
         self.tail = Some(Tail::open(&self.archive, position)?);
         Ok(())
     }
@@ -62,12 +74,16 @@ impl Source for LogSource {
         }
     }
 
+    fn passed(&mut self, position: Position) {
+        self.archive.hold_from(position.segment);
+    }
+
     fn wait(&mut self, at_most: Duration) {
         self.archive.wait(self.writes, at_most);
     }
 
     fn is_growing(&mut self) -> bool {
         let writes = self.archive.wait(0, Duration::ZERO);
-        std::mem::replace(&mut self.grown, writes) != writes
+        std::mem::replace(&mut self.grown, writes) != writes && !self.archive.is_over()
     }
 }

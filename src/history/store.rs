@@ -1,6 +1,10 @@
 //! The file: its tables, and the one connection that writes them.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
@@ -16,6 +20,11 @@ const APPLICATION: i64 = 0x4F4F_6869;
 const CHECKPOINT_PAGES: i64 = 4_096;
 /// The writer's cache, in KiB.
 const CACHE_KIB: i64 = 16_384;
+
+/// What SQLite puts beside a file, and the file itself.
+const SUFFIXES: [&str; 4] = ["-wal", "-shm", "-journal", ""];
+/// How many files that cannot be used are kept: whoever gets so many should look at the disk.
+const ASIDE_MAX: usize = 9;
 
 const TABLES: &str = "
     CREATE TABLE meta (
@@ -95,6 +104,12 @@ pub(super) struct Store {
     connection: Connection,
 }
 
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
 /// What is known of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KnownAccount {
@@ -102,6 +117,12 @@ pub(super) struct KnownAccount {
     pub(super) last_seq: u64,
     /// Whether all its executions from the first on were there to be taken in.
     pub(super) complete: bool,
+}
+
+impl Default for KnownAccount {
+    fn default() -> Self {
+        Self { name: String::new(), last_seq: 0, complete: true }
+    }
 }
 
 impl Store {
@@ -158,17 +179,36 @@ impl Store {
 
     /// Removes a file, with those that SQLite puts beside it.
     pub(super) fn remove(file: &Path) -> Result<(), HistoryError> {
-        for suffix in ["", "-wal", "-shm", "-journal"] {
-            let mut path = file.as_os_str().to_owned();
-            path.push(suffix);
+        for suffix in SUFFIXES {
+            let path = with_suffix(file, suffix);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(HistoryError::Remove { path: path.into(), error });
+                    return Err(HistoryError::Remove { path, error });
                 }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Gives a file, with those that SQLite puts beside it, a name that no other has; that name, if there was a file.
+    pub(super) fn set_aside(file: &Path) -> Result<Option<PathBuf>, HistoryError> {
+        if !file.exists() {
+            return Ok(None);
+        }
+        let aside = (1..=ASIDE_MAX).map(|number| with_suffix(file, &format!(".{number}"))).find(|aside| !aside.exists());
+        let aside = aside.ok_or_else(|| HistoryError::Aside(file.to_owned()))?;
+        // The file itself last: it would not be whole without the others, and they would be taken for another's.
+        for suffix in SUFFIXES {
+            let path = with_suffix(file, suffix);
+            match fs::rename(&path, with_suffix(&aside, suffix)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(HistoryError::Remove { path, error });
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(aside))
     }
 
     fn check(&self) -> Result<(), HistoryError> {
@@ -219,6 +259,26 @@ impl Store {
     /// If the file cannot be written. Nothing is lost then.
     pub(super) fn settle(&self) -> Result<(), HistoryError> {
         Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(()))?)
+    }
+
+    /// Makes all that was committed survive the loss of power.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub(super) fn make_durable(&mut self) -> Result<(), HistoryError> {
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let synced = self.commit_synced();
+        self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+        synced
+    }
+
+    /// A transaction that is synced syncs those before it, if it writes anything: what is overwritten with the same is not written.
+    fn commit_synced(&mut self) -> Result<(), HistoryError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("UPDATE meta SET position = position + 1", [])?;
+        transaction.execute("UPDATE meta SET position = position - 1", [])?;
+        Ok(transaction.commit()?)
     }
 
     /// Begins to write.

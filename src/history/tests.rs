@@ -32,6 +32,10 @@ struct State {
     entries: Vec<Entry>,
     /// How many of them may be read.
     let_through: usize,
+    /// How many segments are full: what is pushed goes into the one after them.
+    segment: u64,
+    /// What the reader has passed.
+    passed: Vec<Position>,
     /// How many had been read when the reader last had nothing to do.
     idle_at: Option<usize>,
 }
@@ -47,6 +51,19 @@ struct Reader {
 impl Source for Reader {
     fn is_growing(&mut self) -> bool {
         false
+    }
+
+    fn oldest_seqs(&self) -> Vec<(AccountId, u64)> {
+        let state = self.frames.state.lock().unwrap();
+        let mut oldest = BTreeMap::new();
+        for entry in &state.entries {
+            oldest.entry(entry.account).or_insert(entry.first_seq);
+        }
+        oldest.into_iter().collect()
+    }
+
+    fn passed(&mut self, position: Position) {
+        self.frames.state.lock().unwrap().passed.push(position);
     }
 
     fn id(&self) -> u64 {
@@ -79,7 +96,7 @@ impl Frames {
     fn push(&self, account: AccountId, first_seq: u64, lines: &[&str]) {
         let mut state = self.state.lock().unwrap();
         let frames = lines.iter().zip(first_seq..).flat_map(|(line, seq)| text_frame(frame(account, seq, line).as_bytes()));
-        let end = Position { segment: 1, offset: state.entries.len() as u64 + 1 };
+        let end = Position { segment: state.segment + 1, offset: state.entries.len() as u64 + 1 };
         let entry = Entry { account, first_seq, frames: frames.collect(), end };
         state.entries.push(entry);
         state.let_through += 1;
@@ -105,6 +122,7 @@ impl Frames {
     }
 
     fn reader(self: &Arc<Self>) -> Reader {
+        self.state.lock().unwrap().idle_at = None;
         Reader { log: 7, frames: self.clone(), next: 0 }
     }
 
@@ -147,9 +165,9 @@ fn file(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join(FILE)
 }
 
-/// What the venue has published of the [`Frames::usual`] log.
+/// What the venue has published: the [`Frames::usual`] log, and a little more.
 fn published() -> BTreeMap<AccountId, Seq> {
-    [(ALICE, Seq(4)), (BOB, Seq(3))].into()
+    [(ALICE, Seq(9)), (BOB, Seq(9))].into()
 }
 
 fn start(file: PathBuf, epoch: &str, source: impl Source + 'static) -> Venue {
@@ -388,5 +406,110 @@ async fn pages_follow_on_each_other_by_id_and_symbol() {
     assert_eq!(seen, (1..=50).rev().collect::<Vec<u64>>());
     assert_eq!(page(None, "ETH/USDT").await, Vec::<u64>::new());
     assert_eq!(page(Some(u64::MAX), "BTC/USDT").await.first(), Some(&50));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_is_told_what_it_need_not_keep_once_that_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = Frames::usual();
+    let running = start(file(&folder), "e", frames.reader());
+    frames.taken_in();
+    let passed = |frames: &Frames| frames.state.lock().unwrap().passed.iter().map(|end| end.segment).collect::<Vec<_>>();
+    // At a start, at once: nothing more may ever come.
+    assert_eq!(passed(&frames), [1]);
+    frames.push(ALICE, 5, &["5 rejected rejected"]);
+    frames.let_all_through();
+    frames.taken_in();
+    assert_eq!(passed(&frames), [1], "it is in the same segment");
+    frames.state.lock().unwrap().segment = 6;
+    frames.push(ALICE, 6, &["6 rejected rejected"]);
+    frames.let_all_through();
+    frames.taken_in();
+    assert_eq!(passed(&frames), [1, 7]);
+    running.stop().await;
+    let running = start(file(&folder), "e", frames.reader());
+    frames.taken_in();
+    assert_eq!(passed(&frames), [1, 7, 7]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_set_aside_if_the_log_has_lost_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(&folder);
+    let frames = Frames::usual();
+    let running = start(file.clone(), "e", frames.reader());
+    frames.taken_in();
+    running.stop().await;
+
+    let mut kept = fs::read(&file).unwrap();
+    // Of bob nothing is left but how far he came; of alice, her last.
+    let late = Arc::new(Frames::default());
+    late.push(BOB, 4, &[]);
+    late.push(ALICE, 4, &["4 rejected rejected"]);
+    let refused = rebuild(&file, "e", &mut late.reader()).unwrap_err();
+    assert!(matches!(refused, HistoryError::OnlyCopy(_)), "{refused}");
+    assert_eq!(fs::read(&file).unwrap(), kept);
+    for (number, epoch) in [(1, "f"), (2, "e")] {
+        let running = start(file.clone(), epoch, late.reader());
+        late.taken_in();
+        assert_eq!(running.status(ALICE, 4, 4).await, Ok(Some("rejected")));
+        assert_eq!(running.status(ALICE, 1, 4).await, Err(Missing::Gone));
+        assert_eq!(running.closed(BOB, 3).await, Err(Missing::Gone), "not behind for ever");
+        running.stop().await;
+        assert_eq!(fs::read(folder.path().join(format!("{FILE}.{number}"))).unwrap(), kept, "another venue's");
+        kept = fs::read(&file).unwrap();
+    }
+    // So many are kept, and no more are made.
+    for number in 3..=9 {
+        fs::write(folder.path().join(format!("{FILE}.{number}")), "").unwrap();
+    }
+    let running = start(file.clone(), "f", late.reader());
+    let failed = async {
+        while running.history.failures() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, failed).await.unwrap();
+    assert_eq!(running.status(ALICE, 4, 4).await, Err(Missing::Behind));
+    running.stop().await;
+    assert_eq!(fs::read(&file).unwrap(), kept);
+    fs::remove_file(&file).unwrap();
+    let lacking = rebuild(&file, "e", &mut late.reader()).unwrap();
+    assert_eq!((lacking.orders, lacking.executions), (1, 1));
+}
+
+#[test]
+fn what_makes_it_durable_writes_something_to_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store::Store::open(&file(&folder), "e").unwrap();
+    store.begin().unwrap().commit(7, Position { segment: 1, offset: 2 }).unwrap();
+    let beside = || fs::metadata(folder.path().join(format!("{FILE}-wal"))).unwrap().len();
+    let before = beside();
+    store.make_durable().unwrap();
+    assert!(beside() > before, "an empty transaction is not synced");
+    assert_eq!(store.position(7).unwrap(), Some(Position { segment: 1, offset: 2 }));
+}
+
+#[tokio::test]
+async fn what_went_while_history_was_away_is_gone_even_of_an_account_that_is_silent_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = Frames::usual();
+    let running = start(file(&folder), "e", frames.reader());
+    frames.taken_in();
+    running.stop().await;
+
+    // It goes on where it was; of bob, what came since has gone.
+    let later = Arc::new(Frames::default());
+    for _ in 0..6 {
+        later.push(BOB, 9, &[]);
+    }
+    later.push(ALICE, 5, &["5 rejected rejected"]);
+    let running = start(file(&folder), "e", later.reader());
+    later.taken_in();
+    assert_eq!(running.closed(ALICE, 5).await, Ok(vec![5, 4, 1]));
+    assert_eq!(running.closed(BOB, 8).await, Err(Missing::Gone), "not behind for ever");
+    assert_eq!(running.status(BOB, 2, 8).await, Ok(Some("canceled")), "what it has, it still says");
     running.stop().await;
 }

@@ -10,12 +10,18 @@ use super::{
     store::{KnownAccount, Store, Writing},
 };
 use crate::domain::{AccountId, ExecutionType, Order, OrderId, Seq};
-use crate::stream::{archive::Entry, frames};
+use crate::stream::{
+    archive::{Entry, Position},
+    frames,
+};
 
 /// A transaction ends with the entry that brings it to this many executions.
 pub const TRANSACTION_EXECUTIONS: u64 = 4_096;
 /// So many changed orders are held before they are written, whatever the transaction.
 const ORDERS_HELD: usize = 16_384;
+
+/// What is said of what is missing.
+const LACKS: &str = "the execution log lacks executions, and so does history";
 
 /// What it means if executions are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,27 @@ pub(super) struct TakenIn {
     pub(super) executions: u64,
     /// What the file has now, of each account that there was something of.
     pub(super) reached: Vec<(AccountId, Seq)>,
+    /// The place after it, if anything was read.
+    pub(super) end: Option<Position>,
+}
+
+/// Notes, before a log is read on from a place, which executions it lacks: those after the last that the file has and before the
+/// oldest that the log has, of each account. What the file counts as taken in by then, of those accounts.
+pub(super) fn begin(source: &dyn Source, store: &mut Store, from: Position) -> Result<Vec<(AccountId, Seq)>, HistoryError> {
+    let writing = store.begin()?;
+    let mut reached = Vec::new();
+    for (account, oldest) in source.oldest_seqs() {
+        let mut known = writing.account(account)?.unwrap_or_default();
+        if known.last_seq + 1 < oldest {
+            let (from, to) = (known.last_seq + 1, oldest - 1);
+            tracing::warn!(account = account.0, from, to, "{LACKS}");
+            (known.last_seq, known.complete) = (to, false);
+            writing.put_account(account, &known)?;
+            reached.push((account, Seq(to)));
+        }
+    }
+    writing.commit(source.id(), from)?;
+    Ok(reached)
 }
 
 /// Takes in the entries that are there, in one transaction; nothing if there are none.
@@ -50,7 +77,7 @@ pub(super) fn take_in(source: &mut dyn Source, store: &mut Store, gap: Gap) -> R
     }
     let taken_in = batch.finish()?;
     writing.commit(source.id(), end)?;
-    Ok(taken_in)
+    Ok(TakenIn { end: Some(end), ..taken_in })
 }
 
 /// A transaction in the making.
@@ -73,11 +100,7 @@ impl Batch<'_> {
     fn entry(&mut self, entry: &Entry) -> Result<(), HistoryError> {
         let mut known = match self.accounts.remove(&entry.account) {
             Some(known) => known,
-            None => self.writing.account(entry.account)?.unwrap_or(KnownAccount {
-                name: String::new(),
-                last_seq: 0,
-                complete: true,
-            }),
+            None => self.writing.account(entry.account)?.unwrap_or_default(),
         };
         for (payload, seq) in frames(&entry.frames).zip(entry.first_seq..) {
             self.executions += 1;
@@ -94,12 +117,7 @@ impl Batch<'_> {
                 if self.gap == Gap::Error {
                     return Err(HistoryError::Gap { account, from, to });
                 }
-                tracing::warn!(
-                    account = frame.account,
-                    from,
-                    to,
-                    "the execution log lacks executions, and so does history"
-                );
+                tracing::warn!(account, from, to, "{LACKS}");
                 known.complete = false;
             }
             self.order(entry.account, &frame, known.complete)
@@ -179,7 +197,7 @@ impl Batch<'_> {
             self.writing.put_account(*account, known)?;
             reached.push((*account, Seq(known.last_seq)));
         }
-        Ok(TakenIn { executions: self.executions, reached })
+        Ok(TakenIn { executions: self.executions, reached, end: None })
     }
 }
 

@@ -73,7 +73,7 @@ impl Executions {
         let this = self.clone();
         async move {
             let gone = Read::Gone { oldest_seq: this.ring.oldest_seq() };
-            let Some(archive) = this.archive else { return Ok((VecDeque::new(), gone)) };
+            let Some(archive) = this.archive.clone() else { return Ok((VecDeque::new(), gone)) };
             // It is never closed.
             let _permit = archive.readers.acquire().await.ok();
             let (reading, account) = (archive.clone(), this.account);
@@ -88,7 +88,12 @@ impl Executions {
             match older.1 {
                 // Neither in memory nor on disk: from before the log on disk was begun.
                 Read::Frames { next_seq } if next_seq == seq => Ok((VecDeque::new(), gone)),
-                _ => Ok(older),
+                // Memory may go further back than what is kept on disk.
+                Read::Gone { oldest_seq } => {
+                    let oldest_seq = oldest_seq.min(this.ring.oldest_seq());
+                    Ok((VecDeque::new(), Read::Gone { oldest_seq }))
+                }
+                Read::Frames { .. } => Ok(older),
             }
         }
     }

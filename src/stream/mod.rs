@@ -8,8 +8,8 @@
 //!   is a number: the next sequence it wants. What it has not taken costs nothing.
 //! - **No silent skip.** Sequences in a log are dense. A reader either gets the frame it asked for, or is told that it is
 //!   no longer kept.
-//! - **Executions are kept for ever** where the venue has a journal: before the ring in memory comes the [`archive`] on
-//!   disk, and [`Executions`] reads both without a seam.
+//! - **Executions are kept for ever,** or as far back as is asked for, where the venue has a journal: before the ring in memory
+//!   comes the [`archive`] on disk, and [`Executions`] reads both without a seam.
 //!
 //! Limits: a log keeps its newest frames, at least as many as it was made for. Costs: O(1) an append, O(log n) a read.
 

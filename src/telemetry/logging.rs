@@ -1,9 +1,10 @@
-//! The log: one line an event, to standard error.
+//! The log: one line an event, to standard error, by way of [`stderr`].
 
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::filter::{EnvFilter, ParseError};
 
+use super::stderr;
 use crate::config::{LogConfig, LogFormat};
 
 /// The variable whose filter takes the place of the configured one.
@@ -24,16 +25,20 @@ pub enum LoggingError {
     /// The process has a log already.
     #[error("the log is set up already")]
     AlreadySet(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system has no thread to give to the log.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
 }
 
 /// Starts the log of this process, as `log` says or `RUST_LOG` in its place. Once per process.
 ///
 /// # Errors
 ///
-/// [`LoggingError`] for a filter that cannot be read, and for a second call.
+/// [`LoggingError`] for a filter that cannot be read, for want of a thread, and for a second call.
 pub fn init(log: &LogConfig) -> Result<(), LoggingError> {
     let filter = filter(std::env::var(VARIABLE).ok(), log)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    stderr::start().map_err(LoggingError::Thread)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| stderr::Writer);
     match log.format {
         LogFormat::Pretty => lines.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

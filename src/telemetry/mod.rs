@@ -3,6 +3,7 @@
 pub mod logging;
 mod metrics;
 mod process;
+pub mod stderr;
 mod watched;
 
 pub use metrics::Metrics;

@@ -20,14 +20,23 @@ pub(super) struct Executions {
     pub(super) ended: Ended,
 }
 
+/// How much of the log is kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Keep {
+    /// In bytes; `None`: all.
+    pub(super) retain: Option<u64>,
+    /// Whether history reads it: what that does not have yet is kept whatever its length.
+    pub(super) history: bool,
+}
+
 /// Opens the log in `folders`, which are held by `lock`, and cuts what the journal does not have; `new_epoch` is what a
 /// journal that is empty will be known by.
 ///
 /// # Errors
 ///
 /// If either is damaged, or the two do not belong together.
-pub(super) fn open(folders: &Folders, lock: &Arc<Lock>, new_epoch: u64) -> anyhow::Result<Executions> {
-    let (archive, epoch) = read(folders, Some(new_epoch))?;
+pub(super) fn open(folders: &Folders, lock: &Arc<Lock>, new_epoch: u64, keep: Keep) -> anyhow::Result<Executions> {
+    let (archive, epoch) = opened(folders, Some(new_epoch), keep)?;
     let (closing, ended) = archive.start(lock.clone()).context("cannot write the log of executions")?;
     Ok(Executions { archive, epoch, closing, ended })
 }
@@ -39,11 +48,16 @@ pub(super) fn open(folders: &Folders, lock: &Arc<Lock>, new_epoch: u64) -> anyho
 ///
 /// As [`open`]; also if the journal is empty and no `new_epoch` is given.
 pub(super) fn read(folders: &Folders, new_epoch: Option<u64>) -> anyhow::Result<(Arc<Archive>, Option<u64>)> {
+    opened(folders, new_epoch, Keep::default())
+}
+
+fn opened(folders: &Folders, new_epoch: Option<u64>, keep: Keep) -> anyhow::Result<(Arc<Archive>, Option<u64>)> {
     let end = find_end(folders.journal.clone()).context("cannot read the journal")?;
     let epoch = end.epoch.or(new_epoch);
     let epoch = epoch.with_context(|| format!("{} has no records", folders.journal.path("").display()))?;
     let mut settings = Settings::new(epoch, end.last_number);
     settings.segment_bytes = folders.segment_bytes;
+    (settings.retain, settings.read_behind) = (keep.retain, keep.history);
     let archive = Archive::open(folders.executions.clone(), &settings).context("cannot open the log of executions")?;
     if let Some(cut) = archive.cut() {
         tracing::warn!(%cut, "the log of executions was cut, and is made again from the journal");

@@ -24,7 +24,7 @@ pub struct Folders {
 
 impl Folders {
     /// Those of a data directory.
-    pub(super) fn of(data_dir: &Path) -> Self {
+    pub fn of(data_dir: &Path) -> Self {
         let folder = |name| -> Arc<dyn Disk> { Arc::new(Folder::new(data_dir.join(name))) };
         Self {
             journal: folder(JOURNAL),
@@ -32,5 +32,11 @@ impl Folders {
             executions: folder(EXECUTIONS),
             segment_bytes: SEGMENT_BYTES,
         }
+    }
+
+    /// The same, with segments of about so many bytes.
+    #[must_use]
+    pub fn in_segments_of(self, segment_bytes: u64) -> Self {
+        Self { segment_bytes, ..self }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use super::executions::{self, Executions};
+use super::executions::{self, Executions, Keep};
 use super::folders::Folders;
 use super::ids::Chain;
 use crate::disk::Disk;
@@ -234,6 +234,8 @@ pub(super) struct Empty {
     pub(super) read: ReadModel,
     /// How far history has come, if there is one. If that is not all that was shown, what is after a snapshot is shown again.
     pub(super) reached: Option<Reached>,
+    /// How much of the log of executions is kept, in bytes; `None`: all.
+    pub(super) retain: Option<u64>,
 }
 
 /// Takes a data directory, whose folders are given, and applies what its journal has; `new_epoch` is what an empty journal will be known by. `make` an executor
@@ -252,9 +254,9 @@ pub(super) fn recover(
     let lock = Arc::new(Lock::take(data_dir)?);
     let disk = folders.journal.clone();
     let snapshots = Snapshots::new(folders.snapshots.clone());
-    let executions = executions::open(folders, &lock, new_epoch)?;
+    let Empty { hub, read, reached, retain } = empty;
+    let executions = executions::open(folders, &lock, new_epoch, Keep { retain, history: reached.is_some() })?;
     let held = executions.archive.held_number();
-    let Empty { hub, read, reached } = empty;
     let has_all = |reached: &Reached| {
         executions.archive.last_seqs().into_iter().all(|(account, seq)| reached.of(account) >= Seq(seq))
     };

@@ -309,9 +309,9 @@ impl Thread {
         if snapshots.list()?.iter().all(|number| [*newest, before.0].contains(number)) {
             snapshots.tidy_ids(before.0, &needed)?;
         }
-        let Retain::Bytes(bytes) = retain else { return Ok(()) };
+        let Some(bytes) = retain.bytes() else { return Ok(()) };
         let unneeded = unneeded.min(executions.synced_number());
-        let retired = retire(journal.as_ref(), unneeded, *bytes)?;
+        let retired = retire(journal.as_ref(), unneeded, bytes)?;
         if retired > 0 {
             tracing::info!(segments = retired, "retired the oldest segments of the journal");
         }

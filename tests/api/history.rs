@@ -10,6 +10,7 @@ use std::{
 };
 
 use openoutcry::{
+    domain::AccountId,
     history::Source,
     read,
     stream::archive::{ArchiveError, Entry, Position},
@@ -255,6 +256,14 @@ struct Gate {
 impl Source for Gate {
     fn is_growing(&mut self) -> bool {
         false
+    }
+
+    fn oldest_seqs(&self) -> Vec<(AccountId, u64)> {
+        self.source.oldest_seqs()
+    }
+
+    fn passed(&mut self, position: Position) {
+        self.source.passed(position);
     }
 
     fn id(&self) -> u64 {

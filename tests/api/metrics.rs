@@ -86,6 +86,7 @@ async fn a_venue_that_keeps_a_journal_says_how_that_goes() {
     assert!(sample("openoutcry_journal_commit_duration_seconds_count") >= 1.0);
     assert!(sample("openoutcry_journal_frame_bytes_sum") >= 100.0);
     assert_eq!(sample("openoutcry_snapshots_total"), 0.0);
+    assert!(sample("openoutcry_execution_log_size_bytes") >= 0.0);
     assert!(sample("openoutcry_execution_log_lag_executions") <= sample("openoutcry_executions_total"));
     assert!(sample("openoutcry_history_lag_executions") <= sample("openoutcry_executions_total"));
 }

@@ -33,6 +33,12 @@ impl Source for Frames {
         false
     }
 
+    fn oldest_seqs(&self) -> Vec<(AccountId, u64)> {
+        Vec::new()
+    }
+
+    fn passed(&mut self, _: Position) {}
+
     fn id(&self) -> u64 {
         1
     }

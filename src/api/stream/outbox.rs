@@ -7,9 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use rustix::net::sockopt::set_socket_send_buffer_size;
-use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 
+use crate::api::connections::bound_send_buffer;
 use crate::stream::close_frame;
 
 /// How many runs one write may gather.
@@ -31,16 +31,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// An empty one; what the system holds of it is at most about `send_buffer`, if that is not 0.
-    ///
-    /// Left to itself, the system lets what is on its way to one slow reader grow to megabytes, and copying that for a thousand of
-    /// them takes the time of all others.
     pub(super) fn new(socket: OwnedWriteHalf, send_buffer: usize) -> Self {
-        let stream: &TcpStream = socket.as_ref();
-        if send_buffer > 0
-            && let Err(error) = set_socket_send_buffer_size(stream, send_buffer)
-        {
-            tracing::debug!(%error, "a socket holds as much as it likes");
-        }
+        bound_send_buffer(socket.as_ref(), send_buffer);
         Self { socket, runs: VecDeque::new(), written: 0, left: 0 }
     }
 

@@ -41,7 +41,15 @@ pub(super) fn index_name(number: u64) -> String {
 
 /// The number of the segment called `name`; `None` if it is no segment's name.
 pub(super) fn segment_number(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(EXTENSION)?;
+    number(name.strip_suffix(EXTENSION)?)
+}
+
+/// The number of the segment whose index is called `name`; `None` if it is no index's name.
+pub(super) fn index_number(name: &str) -> Option<u64> {
+    number(name.strip_suffix(INDEX_EXTENSION)?)
+}
+
+fn number(digits: &str) -> Option<u64> {
     let is_number = digits.len() == NAME_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().ok())?.filter(|number| *number > 0)
 }
@@ -234,6 +242,7 @@ mod tests {
     fn segments_are_named_by_their_number() {
         assert_eq!(segment_name(1), "00000000000000000001.frames");
         assert_eq!(segment_number(&segment_name(u64::MAX)), Some(u64::MAX));
+        assert_eq!((index_number(&index_name(7)), index_number(&segment_name(7))), (Some(7), None));
         for name in ["1.frames", "00000000000000000000.frames", "00000000000000000001.index", "next.tmp"] {
             assert_eq!(segment_number(name), None, "{name}");
         }

@@ -3,8 +3,8 @@
 //! An entry says that a block of an account with some first sequence starts at some byte. There is one about every
 //! [`EVERY`] bytes, so that what an entry is asked for is found within so many bytes after it.
 //!
-//! The file can always be made again from its segment. Its head and its accounts have a checksum; its entries have none,
-//! because whoever follows one checks the block that it leads to.
+//! The file can be made again from its segment, but for the accounts that have nothing in it, which those around it know. Its
+//! head and its accounts have a checksum; its entries have none, because whoever follows one checks the block that it leads to.
 
 use std::{collections::BTreeMap, io};
 

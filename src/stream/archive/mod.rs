@@ -1,4 +1,4 @@
-//! The executions of all accounts, on disk: the same finished frames that the rings have, for ever.
+//! The executions of all accounts, on disk: the same finished frames that the rings have, for ever or as far back as is asked for.
 //!
 //! In: what each batch of the journal brought, once it is kept. Out: runs of the same bytes, by account and sequence
 //! ([`Archive::read`]), or all of them in the order in which they were written ([`Tail`]).
@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Reading order: `format` (segments, blocks, marks), `scan` (one after the other), `index` (where an account's are),
-//! `state` (what is known without looking), `open` (after a stop), `queue`, `writer` and `thread`, [`tail`].
+//! `state` (what is known without looking), `open` (after a stop), `queue`, `writer`,
+//! `retire` (what need not be kept) and `thread`, [`tail`].
 //!
 //! **Invariant: nothing falls between.** A ring forgets an execution only when it is written here. So what a reader does
 //! not find in the ring, it finds in the log.
@@ -19,26 +20,30 @@
 //! stop and when asked ([`Archive::sync`]); [`Archive::synced_number`] says which of the journal's records are not needed for it any more.
 //! The whole folder may be removed while the venue is stopped: it is made again, as far as the journal goes back.
 //!
+//! **Invariant: the oldest goes first, and says so.** With [`Settings::retain`] the log begins later and later. Numbers never do: an
+//! account's executions go on from its last one, wherever that was kept, and a read of what has gone is told the oldest that has not.
+//!
 //! **Invariant: fail stop.** A failed or short write or a failed sync ends the thread with the error, and so the process.
 //!
 //! **When it lags.** Frames wait in a queue, in memory that they share with the ring. A little waits 100 ms for more, so
 //! that one write has much. When 32 MiB wait, appending blocks: the venue is then as fast as its disk.
 //!
-//! **Limits.** Segments of 64 MiB; blocks of 64 KiB; a read has 128 KiB of a file in memory, eight reads at a time, and what
-//! it gives is no longer than was asked for. Memory: 16 bytes for each account and segment, and the index of the segment
-//! that grows: at most 16 bytes for each 64 KiB or block of each account.
+//! **Limits.** Segments of 64 MiB, of which two stay whatever is to be kept; blocks of 64 KiB; a read has 128 KiB of a file in
+//! memory, eight reads at a time, and what it gives is no longer than was asked for. Memory: 16 bytes for each account and
+//! segment that is kept, and the index of the segment that grows: at most 16 bytes for each 64 KiB or block of each account.
 //!
 //! Costs: an execution is copied once, into a write of about a megabyte. A read looks into an index (O(log n) reads of 20
 //! bytes) and then at 64 KiB that may be others'; again for each block, if they are far apart.
 //!
 //! Deliberately absent: compression (LZ4 makes blocks 7 times shorter, at 0.3 µs an execution where writing takes half of
-//! that, and every reader would have to undo it), removing of old segments, public channels.
+//! that, and every reader would have to undo it), public channels.
 
 mod error;
 mod format;
 mod index;
 mod open;
 mod queue;
+mod retire;
 mod scan;
 mod state;
 pub mod tail;
@@ -98,12 +103,16 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// How long a little may wait for more before it is written.
     pub patience: Duration,
+    /// How many bytes are kept at the most, but for the newest two segments; `None`: all.
+    pub retain: Option<u64>,
+    /// Whether anyone reads behind everyone: until it says what it has, all is kept. See [`Archive::hold_from`].
+    pub read_behind: bool,
 }
 
 impl Settings {
     /// The usual settings for the log beside a journal of this epoch that ends with this record.
     pub fn new(epoch: u64, journal_end: u64) -> Self {
-        Self { epoch, journal_end, segment_bytes: SEGMENT_BYTES, patience: PATIENCE }
+        Self { epoch, journal_end, segment_bytes: SEGMENT_BYTES, patience: PATIENCE, retain: None, read_behind: false }
     }
 }
 
@@ -114,6 +123,7 @@ pub struct Archive {
     epoch: u64,
     log: u64,
     segment_bytes: u64,
+    retain: Option<u64>,
     state: RwLock<State>,
     queue: Queue,
     /// Of each account that anyone asked for, the last execution written.
@@ -135,13 +145,15 @@ impl Archive {
     ///
     /// If what was closed is damaged or missing, another journal's or another format's, or the file system refuses.
     pub fn open(disk: Arc<dyn Disk>, settings: &Settings) -> Result<Arc<Self>, ArchiveError> {
-        let open::Found { state, log, cut } = open::open(&disk, settings)?;
+        let open::Found { mut state, log, cut } = open::open(&disk, settings)?;
+        state.needed = settings.read_behind.then_some(0);
         let queue = Queue::new(settings.patience, state.held, state.next_seqs().collect());
         Ok(Arc::new(Self {
             disk,
             epoch: settings.epoch,
             log: log.unwrap_or_else(|| RandomState::new().build_hasher().finish()),
             segment_bytes: settings.segment_bytes,
+            retain: settings.retain,
             queue,
             watermarks: Mutex::default(),
             synced: AtomicU64::new(state.held),
@@ -242,7 +254,7 @@ impl Archive {
         self.read_state().next_seqs().map(|(account, next_seq)| (account, next_seq - 1)).collect()
     }
 
-    /// The oldest execution of an account that is kept here; `None` if none ever was.
+    /// The oldest execution of an account that is kept here, or the one that comes next; `None` if none ever was.
     pub fn oldest_seq(&self, account: AccountId) -> Option<u64> {
         self.read_state().oldest_seq(account)
     }
@@ -298,7 +310,14 @@ impl Archive {
                 read => read,
             }
         };
-        let (runs, next_seq) = read().map_err(|fault| fault.of(self.disk.path(&name)))?;
+        let (runs, next_seq) = match read() {
+            Ok(read) => read,
+            Err(fault) => match self.read_state().place(account, seq) {
+                // It has gone since this looked.
+                Place::Gone { oldest_seq } => return Ok(Read::Gone { oldest_seq }),
+                _ => return Err(fault.of(self.disk.path(&name))),
+            },
+        };
         into.extend(runs);
         Ok(Read::Frames { next_seq })
     }

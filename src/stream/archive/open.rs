@@ -9,8 +9,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::error::{Damage, Fault};
-use super::format::{BlockHead, FORMAT, Head, Header, index_name, segment_name, segment_number};
+use super::format::{BlockHead, FORMAT, Head, Header, index_name, index_number, segment_name, segment_number};
 use super::index::{Index, Summary};
+use super::retire::remove;
 use super::scan::Scan;
 use super::state::State;
 use super::writer::SPARE;
@@ -73,6 +74,10 @@ pub(super) fn open(disk: &Arc<dyn Disk>, settings: &Settings) -> Result<Found, A
             break;
         }
         opening.remove(last)?;
+    }
+    for name in names.iter().filter(|name| index_number(name).is_some_and(|number| !numbers.contains(&number))) {
+        // Its segment was retired, or has just been removed.
+        remove(disk, name).map_err(|source| opening.io("remove", name, source))?;
     }
     let last = numbers.last().copied();
     for number in numbers {
@@ -170,6 +175,7 @@ impl Opening<'_> {
             let name = index_name(summary.number);
             let mut file = self.disk.create(SPARE)?;
             write_all(file.as_mut(), index, 0)?;
+            file.sync_data()?;
             self.disk.rename(SPARE, &name)?;
             self.disk.sync_dir()
         };
@@ -181,9 +187,7 @@ impl Opening<'_> {
         let remove = || {
             let bytes = self.disk.open(&name)?.length()?;
             self.disk.remove(&name)?;
-            if self.disk.list()?.contains(&index) {
-                self.disk.remove(&index)?;
-            }
+            remove(self.disk, &index)?;
             self.disk.sync_dir()?;
             Ok(bytes)
         };

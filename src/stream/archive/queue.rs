@@ -49,6 +49,8 @@ pub(super) enum Work {
     Write { pieces: Vec<Piece>, number: u64 },
     /// Sync what was written.
     Sync,
+    /// Remove what need not be kept any more.
+    Retire,
     /// End: there will be nothing more.
     End,
     /// Fail: what was appended leaves a hole.
@@ -81,6 +83,8 @@ struct Waiting {
     hole: Option<Hole>,
     /// What was written should be made durable.
     sync: bool,
+    /// There may be something to remove.
+    retire: bool,
     /// No more will come.
     closed: bool,
     /// Nothing will be taken any more.
@@ -118,6 +122,12 @@ impl Queue {
     /// Asks for all that was appended to be written and synced.
     pub(super) fn sync(&self) {
         self.lock().sync = true;
+        self.more.notify_one();
+    }
+
+    /// Asks for what need not be kept any more to be removed.
+    pub(super) fn retire(&self) {
+        self.lock().retire = true;
         self.more.notify_one();
     }
 
@@ -161,6 +171,9 @@ impl Queue {
             }
             if std::mem::take(&mut waiting.sync) {
                 return Work::Sync;
+            }
+            if std::mem::take(&mut waiting.retire) {
+                return Work::Retire;
             }
             if waiting.closed {
                 return Work::End;

@@ -1,6 +1,7 @@
 //! What is known of the log without looking at its files: how long each segment is, and which has whose executions.
 //!
-//! Memory: 8 bytes a segment and 16 for each account that has executions in it; of the segment that grows, its [`Index`].
+//! Memory: 8 bytes a segment that is kept and 16 for each account that has executions in it; of the segment that grows, its
+//! [`Index`].
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,11 +9,16 @@ use super::format::BlockHead;
 use super::index::{Index, Span, Summary};
 use crate::domain::AccountId;
 
+/// How many segments stay whatever they hold: one is written to, and the one before has an index that knows every account.
+const STAY: usize = 2;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// The number of the oldest segment.
     pub(super) oldest: u64,
+    /// The segment from which on all are kept for who reads behind everyone; `None`: nobody does.
+    pub(super) needed: Option<u64>,
     /// The lengths of the segments from the oldest on: what may be read of each.
     pub(super) lengths: VecDeque<u64>,
     /// Of the last segment, if it is still written.
@@ -26,7 +32,7 @@ pub(super) struct State {
 #[derive(Debug, Default)]
 struct Account {
     /// Segments that have any, with the first in each.
-    starts: Vec<(u64, u64)>,
+    starts: VecDeque<(u64, u64)>,
     /// The one after the last.
     next_seq: u64,
 }
@@ -74,6 +80,30 @@ impl State {
         Place::Segment { number, length: self.length(number).unwrap_or(0) }
     }
 
+    /// How many bytes the segments have that are kept.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lengths.iter().sum()
+    }
+
+    /// Whether the oldest segment may go, where no more than `bytes` are to be kept, but for who reads behind everyone.
+    pub(super) fn is_over(&self, bytes: u64) -> bool {
+        self.lengths.len() > STAY && self.bytes() > bytes
+    }
+
+    /// Forgets the oldest segment, if it may go; its number.
+    pub(super) fn forget(&mut self, bytes: u64) -> Option<u64> {
+        let number = self.oldest;
+        if !self.is_over(bytes) || self.needed.is_some_and(|needed| needed <= number) {
+            return None;
+        }
+        self.lengths.pop_front();
+        self.oldest += 1;
+        for account in self.accounts.values_mut() {
+            account.starts.pop_front_if(|(segment, _)| *segment == number);
+        }
+        Some(number)
+    }
+
     /// The index of a segment, if it is still written.
     pub(super) fn index(&self, number: u64) -> Option<&Index> {
         self.growing.as_ref().filter(|_| self.last() == Some(number))
@@ -82,12 +112,17 @@ impl State {
     /// The oldest execution of an account in the log.
     pub(super) fn oldest_seq(&self, account: AccountId) -> Option<u64> {
         let account = self.accounts.get(&account)?;
-        Some(account.starts.first().map_or(account.next_seq, |(_, first_seq)| *first_seq))
+        Some(account.starts.front().map_or(account.next_seq, |(_, first_seq)| *first_seq))
     }
 
     /// The execution of an account that comes next; `None` if the log has none of it yet.
     pub(super) fn next_seq(&self, account: AccountId) -> Option<u64> {
         self.accounts.get(&account).map(|account| account.next_seq)
+    }
+
+    /// The oldest execution in the log of every account.
+    pub(super) fn oldest_seqs(&self) -> impl Iterator<Item = (AccountId, u64)> {
+        self.accounts.keys().filter_map(|account| Some((*account, self.oldest_seq(*account)?)))
     }
 
     /// The executions of every account that come next.
@@ -151,12 +186,13 @@ impl State {
     }
 
     fn extend(&mut self, number: u64, span: Span) -> Result<(), (Span, u64)> {
-        let account = self.accounts.entry(span.account).or_insert(Account { starts: Vec::new(), next_seq: span.first_seq });
+        let account =
+            self.accounts.entry(span.account).or_insert(Account { starts: VecDeque::new(), next_seq: span.first_seq });
         if account.next_seq != span.first_seq {
             return Err((span, account.next_seq));
         }
-        if span.next_seq > span.first_seq && account.starts.last().is_none_or(|(last, _)| *last < number) {
-            account.starts.push((number, span.first_seq));
+        if span.next_seq > span.first_seq && account.starts.back().is_none_or(|(last, _)| *last < number) {
+            account.starts.push_back((number, span.first_seq));
         }
         account.next_seq = span.next_seq;
         Ok(())

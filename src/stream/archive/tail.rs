@@ -53,7 +53,7 @@ impl Tail {
     ///
     /// What follows on a place may have been cut after a loss of power, and written again behind it, in other blocks. So
     /// who goes on from a place that it kept must be ready to meet, once, executions that it knows. A place that is not
-    /// there any more is taken for the nearest after it that is.
+    /// there any more is taken for the nearest after it that is. Who is not to miss any holds them: [`Archive::hold_from`].
     ///
     /// # Errors
     ///
@@ -82,6 +82,7 @@ impl Tail {
     #[expect(clippy::should_implement_trait, reason = "an iterator ends once; this goes on when there is more")]
     pub fn next(&mut self) -> Result<Option<Entry>, ArchiveError> {
         loop {
+            self.catch_up();
             let Some((length, more)) = self.known() else { return Ok(None) };
             let archive = self.archive.clone();
             let of = |fault: Fault| fault.of(archive.disk.path(&segment_name(self.segment)));
@@ -111,6 +112,14 @@ impl Tail {
                 }
                 None => return Ok(None),
             }
+        }
+    }
+
+    /// Goes on with the oldest segment that is kept, if its own has gone.
+    fn catch_up(&mut self) {
+        let oldest = self.archive.read_state().oldest;
+        if self.segment < oldest {
+            (self.segment, self.offset, self.scan) = (oldest, Header::SIZE as u64, None);
         }
     }
 

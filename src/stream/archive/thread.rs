@@ -68,10 +68,12 @@ pub(super) fn start(archive: &Arc<Archive>, held: impl Send + 'static) -> Result
 }
 
 fn write(archive: &Archive, mut writer: Writer) -> Result<(), ArchiveError> {
+    archive.retire()?;
     loop {
         match archive.queue.take() {
             Work::Write { pieces, number } => writer.append(pieces, number)?,
             Work::Sync => writer.sync()?,
+            Work::Retire => archive.retire()?,
             Work::End => return writer.close(),
             Work::Fail(hole) => return Err(hole_error(archive, hole)),
         }

@@ -119,6 +119,7 @@ impl Writer {
         };
         let file = begin().map_err(|source| self.archive.failed("begin", &name, source))?;
         self.archive.begun(number, header.len() as u64);
+        self.archive.retire()?;
         Ok(Segment { number, file, length: header.len() as u64, unsynced: 0 })
     }
 
@@ -183,6 +184,8 @@ impl Archive {
         let write = || {
             let mut file = self.disk.create(SPARE)?;
             write_all(file.as_mut(), &bytes, 0)?;
+            // It alone knows the accounts whose executions are all in segments that may go.
+            file.sync_data()?;
             self.disk.rename(SPARE, &name)
         };
         write().map_err(|source| self.failed("write", &name, source))?;

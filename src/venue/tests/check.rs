@@ -1,6 +1,6 @@
 //! What is there after an end, compared with what was told, and with a run that never ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::Value;
 use tokio::time::timeout;
@@ -12,7 +12,11 @@ use crate::domain::Money;
 use crate::engine::Engine;
 use crate::journal::{Reader, Snapshots};
 use crate::queue::{Known, Use};
-use crate::stream::Executions;
+use crate::stream::{
+    Executions,
+    archive::{Archive, Settings},
+    frames,
+};
 
 /// An engine that executes what the venue's does, and never ends: all that the journal keeps, in order.
 pub(super) struct Shadow {
@@ -56,7 +60,8 @@ pub(super) async fn look(run: &mut Run) {
     let before = run.shadow.number();
     run.shadow.catch_up(&run.folders);
     assert!(run.shadow.number() >= before, "records are gone that were there at the start before");
-    let empty = Empty { hub: Hub::new(16), read: ReadModel::new(read::Settings::default(), None), reached: None };
+    let read = ReadModel::new(read::Settings::default(), None);
+    let empty = Empty { hub: Hub::new(16), read, reached: None, retain: None };
     let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), Duration::ZERO);
     let (executor, shown, kept) = recover(run.data_dir.path(), &run.folders, 7, empty, make).unwrap();
     run.shadow.snapshots += usize::from(kept.snapshot > 0);
@@ -68,28 +73,54 @@ pub(super) async fn look(run: &mut Run) {
         assert!(matches!(known, Some(Known::Done(became)) if became.order_id == *order_id), "{id} is not known: {known:?}");
     }
     let mut facts = BTreeMap::new();
+    let kept_whole = whole(run, kept.executions.archive.epoch());
     for account in engine.accounts() {
-        let all = read_all(shown.hub.executions(account.id).unwrap()).await;
+        let executions = shown.hub.executions(account.id).unwrap();
+        assert_eq!(executions.last_seq(), account.last_seq.0, "of {}", account.name);
+        let mut all = read_all(executions, executions.oldest_seq()).await;
+        // What was retired, and what is not written again yet, each go on where the other ends.
+        let before = read_whole(&kept_whole, account.id, executions.oldest_seq());
+        all.splice(0..0, before);
         assert_eq!(all.len() as u64, account.last_seq.0, "of {}", account.name);
-        let seen = run.told.seen.get(&account.id).map_or(&[][..], Vec::as_slice);
-        assert!(all.starts_with(seen), "what a reader of {} saw is not what is there", account.name);
+        for (seq, payload) in run.told.seen.get(&account.id).map(|seen| &seen.executions).into_iter().flatten() {
+            let found = usize::try_from(*seq).ok().and_then(|seq| all.get(seq - 1));
+            assert_eq!(found, Some(payload), "what a reader of {} saw is not what is there", account.name);
+        }
         check_account(&all, account.id, engine, &mut facts);
     }
     for (fact, count) in &run.told.facts {
         let found = facts.get(fact).copied().unwrap_or(0);
         assert!(found >= *count, "{fact:?} was told {count} times and is there {found} times");
     }
-    let mut seen = run.told.seen.iter().filter(|(_, seen)| !seen.is_empty());
+    let mut seen = run.told.seen.iter().filter(|(_, seen)| !seen.executions.is_empty());
     assert!(seen.all(|(account, _)| engine.account(*account).is_some()), "an account is gone");
     drop(kept.executions.closing);
     timeout(PATIENCE, kept.executions.ended.wait()).await.unwrap().unwrap();
 }
 
-async fn read_all(executions: &Executions) -> Vec<Vec<u8>> {
+async fn read_all(executions: &Executions, oldest_seq: u64) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
-    while (all.len() as u64) < executions.last_seq() {
-        all.extend(read_from(executions, all.len() as u64 + 1, 20_000).await);
+    while oldest_seq + (all.len() as u64) <= executions.last_seq() {
+        all.extend(read_from(executions, oldest_seq + all.len() as u64, 20_000).await.unwrap());
     }
+    all
+}
+
+/// The log of executions with all that was ever retired from it.
+fn whole(run: &Run, epoch: u64) -> Arc<Archive> {
+    Archive::open(Arc::new(run.executions.copy_with_removed()), &Settings::new(epoch, u64::MAX)).unwrap()
+}
+
+/// An account's executions before `until`.
+fn read_whole(archive: &Archive, account: AccountId, until: u64) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while (all.len() as u64) + 1 < until {
+        let mut runs = VecDeque::new();
+        archive.read(account, all.len() as u64 + 1, 20_000, &mut runs).unwrap();
+        assert!(!runs.is_empty(), "{} of {account:?} was never there", all.len() + 1);
+        all.extend(runs.iter().flat_map(frames).map(<[u8]>::to_vec));
+    }
+    all.truncate(usize::try_from(until).unwrap() - 1);
     all
 }
 

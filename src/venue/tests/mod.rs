@@ -58,6 +58,7 @@ struct Configured {
     mode: &'static str,
     snapshot_every: u64,
     retain: &'static str,
+    retain_executions: &'static str,
 }
 
 impl Configured {
@@ -69,23 +70,25 @@ impl Configured {
             mode: if random.below(4) == 0 { "os" } else { "fsync" },
             snapshot_every: 10 + random.below(60),
             retain: if random.below(3) == 0 { "8KiB" } else { "all" },
+            retain_executions: "all",
         }
     }
 
     fn change(&mut self, random: &mut Random) {
-        match random.below(6) {
+        match random.below(8) {
             0 => self.instruments = (self.instruments + 1).min(3),
             1 => self.accounts = (self.accounts + 1).min(4),
             2 => self.fee_bps = random.below(30),
             3 => self.snapshot_every = random.below(80),
+            4 => self.retain_executions = if random.coin() { "32KiB" } else { "all" },
             _ => {}
         }
     }
 
     fn config(&self, data_dir: &std::path::Path) -> Config {
-        let Self { mode, snapshot_every, retain, fee_bps, .. } = self;
+        let Self { mode, snapshot_every, retain, retain_executions, fee_bps, .. } = self;
         let mut text = format!(
-            "[server]\ndata_dir = \"{}\"\n[stream]\nring = 16\n[history]\nenabled = false\n\
+            "[server]\ndata_dir = \"{}\"\n[stream]\nring = 16\nretain = \"{retain_executions}\"\n[history]\nenabled = false\n\
              [journal]\nmode = \"{mode}\"\nsnapshot_every = {snapshot_every}\nretain = \"{retain}\"\n",
             data_dir.display()
         );

@@ -26,9 +26,19 @@ pub(super) struct Told {
     pub(super) facts: BTreeMap<FactOf, usize>,
     orders: Vec<(AccountId, OrderId)>,
     by_id: BTreeMap<(AccountId, ClientOrderId), OrderId>,
-    /// What one reader an account saw, across all lives: each payload once, by `seq`.
-    pub(super) seen: BTreeMap<AccountId, Vec<Vec<u8>>>,
+    /// What one reader an account saw, across all lives.
+    pub(super) seen: BTreeMap<AccountId, Seen>,
     repeats: usize,
+}
+
+/// What a reader saw, who goes on with the oldest execution that is kept where the next is not.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Each payload once, by `seq`.
+    pub(super) executions: BTreeMap<u64, Vec<u8>>,
+    /// The one that it wants next, if not the first.
+    next_seq: Option<u64>,
+    gaps: usize,
 }
 
 impl Told {
@@ -72,33 +82,42 @@ impl Told {
         for account in (0..).map(AccountId).take(venue.read.accounts().len()) {
             if random.coin() {
                 let seen = self.seen.entry(account).or_default();
-                let from = seen.len() as u64 + 1;
+                let from = seen.next_seq.unwrap_or(1);
                 let executions = venue.hub.executions(account).unwrap();
-                let more = read_from(executions, from, random.below(4_000) as usize).await;
-                seen.extend(more);
+                match read_from(executions, from, random.below(4_000) as usize).await {
+                    Ok(more) => {
+                        seen.next_seq = Some(from + more.len() as u64);
+                        seen.executions.extend((from..).zip(more));
+                    }
+                    Err(oldest_seq) => {
+                        assert!(from < oldest_seq && oldest_seq <= executions.last_seq() + 1);
+                        (seen.next_seq, seen.gaps) = (Some(oldest_seq), seen.gaps + 1);
+                    }
+                }
             }
         }
     }
 
     pub(super) fn summary(&self, shadow: &Shadow) -> String {
-        let seen: usize = self.seen.values().map(Vec::len).sum();
+        let seen: usize = self.seen.values().map(|seen| seen.executions.len()).sum();
+        let gaps: usize = self.seen.values().map(|seen| seen.gaps).sum();
         let (orders, repeats) = (self.orders.len(), self.repeats);
         let (records, snapshots) = (shadow.number(), shadow.snapshots);
         format!(
-            "{records} records, {orders} orders told, {repeats} retries, {seen} executions seen, {snapshots} starts from snapshots"
+            "{records} records, {orders} orders told, {repeats} retries, {seen} executions seen, {gaps} gaps, {snapshots} starts from snapshots"
         )
     }
 }
 
-/// The payloads of executions from `seq` on, about as many bytes.
-pub(super) async fn read_from(executions: &Executions, seq: u64, bytes_max: usize) -> Vec<Vec<u8>> {
+/// The payloads of executions from `seq` on, about as many bytes; if they are gone, the oldest that is not.
+pub(super) async fn read_from(executions: &Executions, seq: u64, bytes_max: usize) -> Result<Vec<Vec<u8>>, u64> {
     let mut runs = VecDeque::new();
     match executions.read(seq, bytes_max, &mut runs).await.unwrap() {
         Read::Frames { next_seq } => {
             let found: Vec<Vec<u8>> = runs.iter().flat_map(frames).map(<[u8]>::to_vec).collect();
             assert_eq!(found.len() as u64, next_seq - seq);
-            found
+            Ok(found)
         }
-        Read::Gone { oldest_seq } => panic!("{seq} is gone, the oldest is {oldest_seq}"),
+        Read::Gone { oldest_seq } => Err(oldest_seq),
     }
 }

@@ -3,6 +3,7 @@
 
 mod ends;
 mod reading;
+mod retiring;
 mod thread;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use crate::stream::{BlockBuilder, frames};
 const EPOCH: u64 = 0xABCD;
 
 fn settings(journal_end: u64, segment_bytes: u64) -> Settings {
-    Settings { epoch: EPOCH, journal_end, segment_bytes, patience: Duration::ZERO }
+    Settings { segment_bytes, patience: Duration::ZERO, ..Settings::new(EPOCH, journal_end) }
 }
 
 /// A block as a batch of the journal brings it: each frame says whose it is, its sequence, and is as long as that makes it.
@@ -57,6 +58,7 @@ impl Written {
             match self.archive.queue.take() {
                 Work::Write { pieces, number } => self.writer.append(pieces, number)?,
                 Work::Sync => return Ok(()),
+                Work::Retire => self.archive.retire()?,
                 other => panic!("{other:?}"),
             }
         }
