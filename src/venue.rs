@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, JournalConfig, JournalMode};
 use crate::domain::Nanos;
 use crate::engine::{Limits, RULES};
-use crate::executor::{self, Effects, Executor, Finished, Finisher, Release, Replica};
+use crate::executor::{self, Effects, Executor, Finished, Finisher, Release, Replica, Replies};
 use crate::history::{Ended as HistoryEnded, History};
 use crate::journal::{self, Durability, Ended, Gate, Journal, Lock, Memory, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
@@ -95,6 +95,8 @@ pub struct Running {
     journal: Box<dyn Journal<Effects>>,
     threads: Threads,
     history_ended: Option<HistoryEnded>,
+    /// What is to be answered.
+    answers: mpsc::UnboundedReceiver<Replies>,
 }
 
 impl Running {
@@ -118,14 +120,17 @@ impl Running {
         self.threads.snapshots_ended.take()
     }
 
-    /// Executes until `drain` is canceled and the queue is empty.
+    /// Executes until `drain` is canceled and the queue is empty, and answers until all is released.
     pub async fn run(self, drain: CancellationToken) {
-        let Self { executor, outlet, journal, threads, history_ended: _ } = self;
-        let executor = executor.run(outlet, journal, drain).await;
-        if let Some(pace) = threads.pace {
-            pace.stop();
-            pace.stopped(executor.into_replica());
-        }
+        let Self { executor, outlet, journal, threads, history_ended: _, answers } = self;
+        let execute = async {
+            let executor = executor.run(outlet, journal, drain).await;
+            if let Some(pace) = threads.pace {
+                pace.stop();
+                pace.stopped(executor.into_replica());
+            }
+        };
+        tokio::join!(execute, executor::answer_all(answers));
     }
 }
 
@@ -166,7 +171,6 @@ impl Venue {
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
         let (answers, to_answer) = mpsc::unbounded_channel();
-        tokio::spawn(executor::answer_all(to_answer));
         let (finisher, pulse) = (shown.finisher, executor.pulse());
         let release =
             Release { finisher, pulse, read: read.clone(), hub: hub.clone(), admission: admission.clone(), answers };
@@ -183,7 +187,7 @@ impl Venue {
             journal: threads.journal_pulse.clone(),
             snapshots: threads.snapshots_made.clone(),
         };
-        let running = Running { executor, outlet, journal, threads, history_ended };
+        let running = Running { executor, outlet, journal, threads, history_ended, answers: to_answer };
         Ok((Self { intake, admission, read, history, hub, journal_failed, epoch, pulses }, running))
     }
 }
