@@ -307,7 +307,7 @@ fn action() -> impl Strategy<Value = Action> {
     let ago = || 0..12u64;
     let asks = || prop_oneof![3 => Just(OWNER), 1 => 0..4u32];
     let side = || select(Side::ALL);
-    let quoted = || option::weighted(0.9, (prices(), option::weighted(0.7, sizes())));
+    let quoted = || option::weighted(0.9, (quoted_prices(), option::weighted(0.7, sizes())));
     let changes = (option::of(quantities()), option::of(prices()), option::weighted(0.2, prices()));
     prop_oneof![
         40 => draft().prop_map(Action::Place),
@@ -391,8 +391,13 @@ fn quantities() -> impl Strategy<Value = Amount> {
     (1..13i64, beside).prop_map(|(steps, beside)| Amount { steps, beside })
 }
 
+/// Where an exchange quotes: often where it did before, so that only the size is another.
+fn quoted_prices() -> impl Strategy<Value = Amount> {
+    prop_oneof![2 => prices(), 1 => (99..102i64).prop_map(|steps| Amount { steps, beside: false })]
+}
+
 /// A quote may be of nothing at all.
 fn sizes() -> impl Strategy<Value = Amount> {
     let beside = prop::bool::weighted(0.05);
-    (0..13i64, beside).prop_map(|(steps, beside)| Amount { steps, beside })
+    (prop_oneof![1 => Just(0i64), 3 => 1..13i64], beside).prop_map(|(steps, beside)| Amount { steps, beside })
 }
