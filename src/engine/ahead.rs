@@ -33,8 +33,8 @@ impl Engine {
     /// Looks at all that taking an order out of its book will touch.
     #[inline(always)]
     fn glance(&self, slot: u32) -> u32 {
-        let Some(node) = self.orders.nodes.find(slot) else { return 0 };
-        let market = self.markets.find(node.instrument);
+        let Some((node, beside)) = self.orders.nodes.find(slot) else { return 0 };
+        let market = self.markets.find(beside.instrument);
         market.map_or(0, |market| market.book.glance(&self.orders.nodes, node))
     }
 }

@@ -1,8 +1,9 @@
 //! The audit: every invariant, checked over the whole state. For tests, and for whoever wants to be sure; O(everything).
 
 use super::Engine;
-use super::book::{Node, Owner, Place, UNLIMITED, UNLIMITED_SHARE, queue};
+use super::book::{Owner, Place, UNLIMITED, UNLIMITED_SHARE, queue};
 use super::orders::Found;
+use super::terms::Head;
 use crate::domain::{Side, Status, TriggerBy};
 
 impl Engine {
@@ -43,9 +44,9 @@ impl Engine {
             let mut total = 0i128;
             let mut youngest_id = 0;
             for slot in queue(&self.orders.nodes, level.oldest) {
-                let node = &self.orders.nodes[slot];
-                assert!(node.place == Place::Book && node.price == level.price && node.side == side);
-                assert!(node.instrument == market && node.leaves > 0);
+                let (node, beside) = self.orders.nodes.pair(slot);
+                assert!(node.place == Place::Book && beside.price == level.price && node.side == side);
+                assert!(beside.instrument == market && node.leaves > 0);
                 let share = if node.leaves == UNLIMITED { UNLIMITED_SHARE } else { i128::from(node.leaves) };
                 total = total.saturating_add(share);
                 if node.owner == Owner::Client {
@@ -65,8 +66,8 @@ impl Engine {
         let mut orders = 0u32;
         for oldest in self.markets[market].stops.levels(by, side) {
             for slot in queue(&self.orders.nodes, oldest) {
-                let node = &self.orders.nodes[slot];
-                assert!(node.place == Place::Stops && node.side == side && node.instrument == market);
+                let (node, beside) = self.orders.nodes.pair(slot);
+                assert!(node.place == Place::Stops && node.side == side && beside.instrument == market);
                 let terms = self.orders.terms(slot);
                 assert!(terms.trigger_by == by && terms.status == Status::Untriggered);
                 orders = orders.saturating_add(1);
@@ -85,8 +86,9 @@ impl Engine {
             let mut open = 0u32;
             for id in account.open.sorted(|id| self.orders.is_live(id)) {
                 let Some(Found::Live(slot)) = self.orders.find_any(id) else { continue };
-                let Node { id: kept, account, leaves, place, .. } = self.orders.nodes[slot];
-                assert!(kept == id && account == number && leaves > 0 && place != Place::Nowhere);
+                let Head { id: kept, account, leaves, .. } = self.orders.head(slot);
+                assert!(kept == id && account == number && leaves > 0);
+                assert!(self.orders.nodes[slot].place != Place::Nowhere);
                 open = open.saturating_add(1);
                 if let Some(held) = held.get_mut(self.held_asset(slot) as usize) {
                     *held = held.saturating_add(self.hold_now(slot));

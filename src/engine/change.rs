@@ -7,12 +7,12 @@
 //! `would_take`, `balance_limit`, `insufficient_balance`.
 
 use super::Engine;
-use super::book::{Node, Place};
+use super::book::Place;
 use super::check::{notional, ticks};
 use super::hold::Offer;
 use super::orders::Found;
 use super::report::Because;
-use super::terms::Terms;
+use super::terms::{Head, Terms};
 use crate::domain::{CancelAll, Code, Decimal, Events, ExecutionType, OrderId, Outcome, Priority, Replace};
 
 /// An order's new terms.
@@ -47,8 +47,8 @@ impl Engine {
         if !self.ledger.contains(account.0) {
             return Outcome::NotFound;
         }
-        let chosen = |node: &Node| {
-            instrument.is_none_or(|instrument| instrument.0 == node.instrument) && side.is_none_or(|side| side == node.side)
+        let chosen = |head: &Head| {
+            instrument.is_none_or(|instrument| instrument.0 == head.instrument) && side.is_none_or(|side| side == head.side)
         };
         Outcome::CanceledAll(self.cancel_where(account.0, chosen, None, events))
     }
@@ -57,7 +57,7 @@ impl Engine {
     pub(super) fn cancel_where(
         &mut self,
         account: u32,
-        chosen: impl Fn(&Node) -> bool,
+        chosen: impl Fn(&Head) -> bool,
         code: Option<Code>,
         events: &mut Events,
     ) -> u32 {
@@ -65,7 +65,7 @@ impl Engine {
         let mut canceled = 0u32;
         for id in ids {
             if let Some(Found::Live(slot)) = self.orders.find_any(id)
-                && chosen(&self.orders.nodes[slot])
+                && chosen(&self.orders.head(slot))
             {
                 self.end(slot, ExecutionType::Canceled, code, events);
                 canceled = canceled.saturating_add(1);
@@ -77,19 +77,19 @@ impl Engine {
     /// Ends an order that rests or waits.
     #[inline]
     pub(super) fn end(&mut self, slot: u32, event: ExecutionType, code: Option<Code>, events: &mut Events) {
-        let (mut node, mut terms) = (self.orders.nodes[slot], self.orders.terms(slot));
-        self.release_hold(&node, &terms);
-        self.unlink(slot, &node, events);
-        node.leaves = 0;
-        self.tell(&node, &mut terms, event, code.map(Because::from), events);
-        self.retire(slot, &node, &terms);
+        let (mut head, mut terms) = (self.orders.head(slot), self.orders.terms(slot));
+        self.release_hold(&head, &terms);
+        self.unlink(slot, &head, events);
+        head.leaves = 0;
+        self.tell(&head, &mut terms, event, code.map(Because::from), events);
+        self.retire(slot, &head, &terms);
     }
 
     /// Takes a live order out of the book, or from among the stops.
     #[inline(always)]
-    fn unlink(&mut self, slot: u32, node: &Node, events: &mut Events) {
-        let Node { instrument: market, side, price, place, .. } = *node;
-        match place {
+    fn unlink(&mut self, slot: u32, head: &Head, events: &mut Events) {
+        let Head { instrument: market, side, price, .. } = *head;
+        match self.orders.nodes[slot].place {
             Place::Nowhere => {}
             Place::Book => {
                 let total = self.markets[market].book.remove(&mut self.orders.nodes, slot);
@@ -120,12 +120,12 @@ impl Engine {
                 return Outcome::TooLate(order_id);
             }
         };
-        let market = self.orders.nodes[slot].instrument;
+        let market = self.orders.head(slot).instrument;
         if change.leaves <= 0 {
             self.end(slot, ExecutionType::Canceled, None, events);
         } else if change.priority == Priority::Kept {
             let terms = Terms { quantity: change.quantity, ..self.orders.terms(slot) };
-            if change.leaves != self.orders.nodes[slot].leaves {
+            if change.leaves != self.orders.head(slot).leaves {
                 self.shrink(slot, change.leaves, events);
             }
             self.orders.store(slot, &terms);
@@ -139,12 +139,11 @@ impl Engine {
 
     /// Gives an order new terms and lets it come in anew.
     fn requeue(&mut self, slot: u32, change: Change, events: &mut Events) {
-        let node = self.orders.nodes[slot];
-        let waits = node.place == Place::Stops;
-        self.unlink(slot, &node, events);
+        let head = self.orders.head(slot);
+        let waits = self.orders.nodes[slot].place == Place::Stops;
+        self.unlink(slot, &head, events);
         let terms = Terms { quantity: change.quantity, trigger: change.trigger, ..self.orders.terms(slot) };
-        let node = &mut self.orders.nodes[slot];
-        (node.price, node.leaves) = (change.price, change.leaves);
+        self.orders.set_offer(slot, change.price, change.leaves);
         self.orders.store(slot, &terms);
         self.emit(slot, ExecutionType::Replaced, None, events);
         if waits {
@@ -157,27 +156,27 @@ impl Engine {
 
     /// Checks a change, and holds what the order will need on its new terms.
     fn check_change(&mut self, slot: u32, replace: &Replace) -> Result<Change, Because> {
-        let node = self.orders.nodes[slot];
+        let head = self.orders.head(slot);
         let terms = self.orders.terms(slot);
         let cannot = Because::from(Code::NotReplaceable);
-        let waits = node.place == Place::Stops;
-        let misses = (replace.price.is_some() && node.price == 0) || (replace.trigger_price.is_some() && !waits);
+        let waits = self.orders.nodes[slot].place == Place::Stops;
+        let misses = (replace.price.is_some() && head.price == 0) || (replace.trigger_price.is_some() && !waits);
         if misses {
             return Err(cannot);
         }
-        let market = &self.markets[node.instrument];
+        let market = &self.markets[head.instrument];
         if market.halted {
             return Err(Because::from(Code::Halted));
         }
         let new = |price: Option<Decimal>, old: i64| if price.is_some() { ticks(&market.rules, price) } else { Ok(old) };
-        let price = new(replace.price, node.price)?;
+        let price = new(replace.price, head.price)?;
         let trigger = new(replace.trigger_price, terms.trigger)?;
-        let lots = |quantity| self.whole_lots(node.instrument, quantity);
+        let lots = |quantity| self.whole_lots(head.instrument, quantity);
         let quantity = replace.quantity.map_or(Ok(terms.quantity), lots)?;
         // What self-trade prevention took is neither traded nor left.
-        let taken = terms.quantity.saturating_sub(terms.cum).saturating_sub(node.leaves);
+        let taken = terms.quantity.saturating_sub(terms.cum).saturating_sub(head.leaves);
         let leaves = quantity.saturating_sub(terms.cum).saturating_sub(taken);
-        let moved = price != node.price || trigger != terms.trigger;
+        let moved = price != head.price || trigger != terms.trigger;
         let priority = if moved || quantity > terms.quantity { Priority::Lost } else { Priority::Kept };
         if leaves <= 0 {
             return Ok(Change { quantity, price, trigger, leaves, priority: Priority::Kept });
@@ -188,10 +187,10 @@ impl Engine {
         if terms.notional.saturating_add(notional(price, leaves)) > market.rules.notional_max {
             return Err(Because::from(Code::MaxNotional));
         }
-        if price != node.price {
+        if price != head.price {
             market.check_band(price)?;
             if terms.post_only && !waits {
-                market.check_post_only(node.side, price)?;
+                market.check_post_only(head.side, price)?;
             }
         }
         if quantity > terms.quantity && self.is_full(slot) {

@@ -3,9 +3,8 @@
 //! One cache line each, and beside the ring where what few orders have is kept. Not kept: when an order ended, and what an
 //! ended order can no longer do. Every operation is O(1).
 
-use super::book::Node;
 use super::table::{NONE, Table};
-use super::terms::{NEVER, Terms};
+use super::terms::{Head, NEVER, Terms};
 use crate::domain::{Code, OrderType, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy};
 
 /// An order that has ended. Its fields lie in another order than in [`Terms`], so that they are copied one by one: two that were
@@ -32,23 +31,23 @@ pub(super) struct Closed {
 
 impl Closed {
     #[inline(always)]
-    const fn new(node: &Node, terms: &Terms) -> Self {
+    const fn new(head: &Head, terms: &Terms) -> Self {
         Self {
             // Of what does not fit this means nothing.
             notional: terms.notional as i64,
             cum: terms.cum,
             quantity: terms.quantity,
-            price: node.price,
+            price: head.price,
             created_at: terms.created_at,
-            id: node.id,
-            instrument: node.instrument,
-            account: node.account,
+            id: head.id,
+            instrument: head.instrument,
+            account: head.account,
             status: terms.status,
             order_type: terms.order_type,
             code: terms.code,
             stp: terms.stp,
             time_in_force: terms.time_in_force,
-            side: node.side,
+            side: head.side,
         }
     }
 }
@@ -87,7 +86,7 @@ impl Ring {
     }
 
     /// The order in a place, but for what is kept aside, and where that is.
-    pub(super) fn order(&self, place: u32) -> (Node, Terms) {
+    pub(super) fn order(&self, place: u32) -> (Head, Terms) {
         let Closed { notional, cum, quantity, price, created_at, id, instrument, account, .. } = self.ended[place];
         let Closed { status, order_type, code, stp, time_in_force, side, .. } = self.ended[place];
         let terms = Terms {
@@ -107,7 +106,7 @@ impl Ring {
             code,
             post_only: false,
         };
-        (Node::order(id, account, instrument, side, price, 0), terms)
+        (Head { id, account, instrument, side, price, leaves: 0 }, terms)
     }
 
     /// The place where the next one goes.
@@ -118,23 +117,23 @@ impl Ring {
 
     /// Keeps an order there, and where more of it is kept. Returns where more is kept of what is forgotten, or [`NONE`].
     #[inline(always)]
-    pub(super) fn push(&mut self, node: &Node, terms: &Terms, extra: u32) -> u32 {
+    pub(super) fn push(&mut self, head: &Head, terms: &Terms, extra: u32) -> u32 {
         let (place, next) = (self.next, self.after(self.next));
         if let (Some(closed), Some(kept)) = (self.ended.find_mut(place), self.extras.find_mut(place)) {
-            *closed = Closed::new(node, terms);
+            *closed = Closed::new(head, terms);
             self.next = next;
             return std::mem::replace(kept, extra);
         }
-        self.grow(node, terms, extra)
+        self.grow(head, terms, extra)
     }
 
     /// Keeps an order while there are fewer than are kept.
     #[cold]
-    fn grow(&mut self, node: &Node, terms: &Terms, extra: u32) -> u32 {
+    fn grow(&mut self, head: &Head, terms: &Terms, extra: u32) -> u32 {
         if self.kept == 0 {
             return extra;
         }
-        self.ended.push(Closed::new(node, terms));
+        self.ended.push(Closed::new(head, terms));
         self.extras.push(extra);
         self.next = self.after(self.next);
         NONE

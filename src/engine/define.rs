@@ -77,7 +77,7 @@ impl Engine {
     fn hold_again(&mut self, market: u32, rules: &Rules, events: &mut Events) {
         let slots: Vec<u32> = self.orders.live_slots().collect();
         for slot in slots {
-            if self.orders.nodes[slot].instrument == market
+            if self.orders.head(slot).instrument == market
                 && let Err(code) = self.hold_under(slot, rules)
             {
                 self.end(slot, ExecutionType::Expired, Some(code), events);

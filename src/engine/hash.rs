@@ -8,7 +8,7 @@ use super::Engine;
 use super::book::{Node, Owner, queue};
 use super::market::{Market, Quoted, Standing};
 use super::table::NONE;
-use super::terms::Order;
+use super::terms::{Head, Order};
 use crate::domain::{InstrumentSpec, Side, TriggerBy};
 
 /// The running hash.
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     fn hash_order(hash: &mut Hash, order: &Order) {
-        let Order { node: Node { id, account, instrument, side, price, leaves, .. }, terms, client_order_id } = *order;
+        let Order { head: Head { id, account, instrument, side, price, leaves }, terms, client_order_id } = *order;
         hash.word(id);
         hash.word((u64::from(account) << 32) | u64::from(instrument));
         let times = [terms.created_at, terms.updated_at, terms.expire_at];
@@ -167,7 +167,7 @@ impl Engine {
         }
     }
 
-    /// A node in a queue: an order's id, or an exchange's from the other end.
+    /// A head in a queue: an order's id, or an exchange's from the other end.
     fn name_of(&self, slot: u32) -> u64 {
         let Node { id, owner, .. } = self.orders.nodes[slot];
         match owner {

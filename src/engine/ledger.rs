@@ -2,8 +2,8 @@
 //!
 //! In: deposits, holds, the sides of trades. Invariants, asserted in release: a balance is never below zero, neither its free
 //! nor its held part; of each asset, what accounts have, what the venue took in fees and what the world outside gained
-//! (exchanges, and accounts without balances) is what was deposited. Each trade asserts that it moves as much in as out; the
-//! audit counts all. The venue's and the world's parts are kept modulo 2^128, where the equation still holds. An account
+//! (exchanges, and accounts without balances) is what was deposited. Both sides of a trade book the same amounts; the audit
+//! counts all. The venue's and the world's parts are kept modulo 2^128, where the equation still holds. An account
 //! without balances is unchecked: nothing here applies to it.
 //!
 //! Bounds: an account that has more than [`Money::BALANCE_MAX`] of an asset may not order more of it, so that a balance is at

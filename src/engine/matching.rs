@@ -7,12 +7,13 @@
 //! Costs: O(1) a trade or prevented trade. [`Engine::foresee`] costs O(levels) without self-trade prevention, O(orders) with it.
 
 use super::Engine;
-use super::book::{Level, Node, Place, UNLIMITED, queue, reaches};
+use super::book::{Level, Place, UNLIMITED, queue, reaches};
 use super::check::notional;
 use super::hold::buys_at_any_price;
 use super::place::Taker;
 use super::report::Because;
 use super::table::NONE;
+use super::terms::Head;
 use crate::domain::{Code, Events, ExecutionType, SelfTradePrevention as Stp, Side};
 
 /// Why an incoming order trades no further.
@@ -57,14 +58,14 @@ impl Touched {
 impl Engine {
     /// Trades an order with what is there.
     pub(super) fn sweep(&mut self, taker: &mut Taker, events: &mut Events) -> Stop {
-        let Node { instrument: market, side, price: limit, account, .. } = taker.node;
+        let Head { instrument: market, side, price: limit, account, .. } = taker.head;
         let stp = taker.terms.stp;
         let notional_max = self.markets[market].rules.notional_max;
         // A limit order's hold pays for all that it may cost.
-        let may_run_short = buys_at_any_price(&taker.node, &taker.terms) && self.ledger.account(account).checked;
+        let may_run_short = buys_at_any_price(&taker.head, &taker.terms) && self.ledger.account(account).checked;
         let mut touched = Touched::default();
         let stop = loop {
-            let left = taker.node.leaves;
+            let left = taker.head.leaves;
             if left == 0 {
                 break if taker.terms.status.is_terminal() { Stop::Filled } else { Stop::SelfTrade };
             }
@@ -72,7 +73,7 @@ impl Engine {
             if limit > 0 && !reaches(side, price, limit) {
                 break Stop::Nothing;
             }
-            let Node { leaves, account: other, .. } = self.orders.nodes[maker];
+            let Head { leaves, account: other, .. } = self.orders.head(maker);
             if other == account && stp != Stp::None {
                 self.leave_level(market, side.opposite(), &mut touched, 0, events);
                 match self.prevent(taker, maker, events) {
@@ -112,8 +113,8 @@ impl Engine {
 
     /// How much of `quantity` a buyer without a limit can pay for.
     fn payable(&self, taker: &Taker, price: i64, quantity: i64) -> i64 {
-        let rules = &self.markets[taker.node.instrument].rules;
-        let budget = self.ledger.row(taker.node.account, rules.quote).free.saturating_add(taker.in_hand);
+        let rules = &self.markets[taker.head.instrument].rules;
+        let budget = self.ledger.row(taker.head.account, rules.quote).free.saturating_add(taker.in_hand);
         let can_pay = |lots: i64| rules.cost(notional(price, lots), lots) <= budget;
         if can_pay(quantity) {
             return quantity;
@@ -137,7 +138,7 @@ impl Engine {
         match taker.terms.stp {
             Stp::None => None,
             Stp::CancelNewest => {
-                self.tell(&taker.node, &mut taker.terms, EVENT, because, events);
+                self.tell(&taker.head, &mut taker.terms, EVENT, because, events);
                 Some(Stop::SelfTrade)
             }
             Stp::CancelOldest => {
@@ -146,16 +147,16 @@ impl Engine {
                 None
             }
             Stp::CancelBoth => {
-                self.tell(&taker.node, &mut taker.terms, EVENT, because, events);
+                self.tell(&taker.head, &mut taker.terms, EVENT, because, events);
                 self.emit(maker, EVENT, because, events);
                 end(self, events);
                 Some(Stop::SelfTrade)
             }
             Stp::Decrement => {
-                let (left, resting) = (taker.node.leaves, self.orders.nodes[maker].leaves);
+                let (left, resting) = (taker.head.leaves, self.orders.nodes[maker].leaves);
                 let both = left.min(resting);
                 self.shrink_taker(taker, left.saturating_sub(both));
-                self.tell(&taker.node, &mut taker.terms, EVENT, because, events);
+                self.tell(&taker.head, &mut taker.terms, EVENT, because, events);
                 self.shrink(maker, resting.saturating_sub(both), events);
                 self.emit(maker, EVENT, because, events);
                 if resting == both {
@@ -168,10 +169,10 @@ impl Engine {
 
     /// Lowers what is left of an order that rests or waits, and what is held for it.
     pub(super) fn shrink(&mut self, slot: u32, leaves: i64, events: &mut Events) {
-        let Node { instrument: market, side, price, place, .. } = self.orders.nodes[slot];
+        let Head { instrument: market, side, price, .. } = self.orders.head(slot);
         let needed = self.hold_now(slot);
         let terms = self.orders.terms(slot);
-        match place {
+        match self.orders.nodes[slot].place {
             Place::Nowhere => {}
             Place::Stops => {
                 self.markets[market].stops.resize(&mut self.orders.nodes, slot, terms.trigger_by, leaves);
@@ -191,13 +192,13 @@ impl Engine {
     /// Whether a fill-or-kill order would be filled.
     #[inline(never)]
     pub(super) fn fills_whole(&self, taker: &Taker) -> bool {
-        let Node { instrument, side, price, leaves, account, .. } = taker.node;
+        let Head { instrument, side, price, leaves, account, .. } = taker.head;
         let terms = &taker.terms;
         let foreseen = self.foresee(instrument, side, price, leaves, account, terms.stp, terms.notional);
         if foreseen.quantity < leaves {
             return false;
         }
-        if !self.ledger.account(account).checked || !buys_at_any_price(&taker.node, terms) {
+        if !self.ledger.account(account).checked || !buys_at_any_price(&taker.head, terms) {
             return true;
         }
         let rules = &self.markets[instrument].rules;
@@ -237,9 +238,9 @@ impl Engine {
                 continue;
             }
             for slot in queue(&self.orders.nodes, oldest) {
-                let node = &self.orders.nodes[slot];
-                let quantity = left.min(node.leaves);
-                let own = node.account == account && account != NONE;
+                let Head { leaves, account: other, .. } = self.orders.head(slot);
+                let quantity = left.min(leaves);
+                let own = other == account && account != NONE;
                 match stp {
                     Stp::CancelOldest if own => continue,
                     Stp::CancelNewest | Stp::CancelBoth if own => return found,

@@ -12,8 +12,8 @@ use super::book::{Node, Nodes, Owner};
 use super::closed::{Ring, is_narrow};
 use super::index::{Index, Place as Known};
 use super::table::{NONE, Table};
-use super::terms::{Beside, Extra, NEVER, Order, Progress, Terms};
-use crate::domain::{ClientOrderId, Side, Status, TriggerBy};
+use super::terms::{Beside, Extra, Head, NEVER, Order, Terms};
+use crate::domain::{ClientOrderId, Side, TriggerBy};
 
 /// Every order that the engine knows.
 #[derive(Debug)]
@@ -43,6 +43,19 @@ impl Orders {
             extras_free: Vec::new(),
             closed: Ring::new(closed_kept),
         }
+    }
+
+    /// The head of a live order.
+    #[inline(always)]
+    pub(super) fn head(&self, slot: u32) -> Head {
+        let (Node { id, side, leaves, .. }, Beside { account, instrument, price, .. }) = self.nodes.pair(slot);
+        Head { id: *id, account: *account, instrument: *instrument, side: *side, price: *price, leaves: *leaves }
+    }
+
+    /// Changes the price of a live order that stands nowhere, and what is left of it.
+    pub(super) fn set_offer(&mut self, slot: u32, price: i64, leaves: i64) {
+        let (node, beside) = self.nodes.pair_mut(slot);
+        (beside.price, node.leaves) = (price, leaves);
     }
 
     /// The terms of a live order.
@@ -98,33 +111,17 @@ impl Orders {
         }
     }
 
-    /// How far a live order has traded.
-    #[inline(always)]
-    pub(super) fn progress(&self, node: &Node, beside: &Beside) -> Progress {
-        if beside.extra == NONE {
-            return Progress { quantity: node.leaves, cum: 0, notional: 0 };
-        }
-        let Extra { quantity, cum, notional, .. } = self.extras[beside.extra];
-        Progress { quantity, cum, notional }
-    }
-
     /// Keeps what a trade changed of an order that goes on.
     #[inline(always)]
-    pub(super) fn note_trade(&mut self, slot: u32, status: Status, progress: Progress, now: i64) {
+    pub(super) fn note_trade(&mut self, slot: u32, terms: &Terms) {
         let beside = self.nodes.beside_mut(slot);
-        beside.status = status;
+        beside.status = terms.status;
         if beside.extra == NONE {
             beside.extra = Self::keep_blank(&mut self.extras, &mut self.extras_free);
         }
         let extra = &mut self.extras[beside.extra];
-        (extra.quantity, extra.cum, extra.notional) = (progress.quantity, progress.cum, progress.notional);
-        extra.updated_at = now;
-    }
-
-    /// The trigger and the end of an order, from what is kept aside.
-    pub(super) fn kept_ends(&self, extra: u32) -> (i64, i64) {
-        let Extra { trigger, expire_at, .. } = self.extras[extra];
-        (trigger, expire_at)
+        (extra.quantity, extra.cum, extra.notional) = (terms.quantity, terms.cum, terms.notional);
+        extra.updated_at = terms.updated_at;
     }
 
     /// The client's own id of an order.
@@ -136,27 +133,31 @@ impl Orders {
     /// A live order.
     pub(super) fn live(&self, slot: u32) -> Order {
         let terms = self.terms(slot);
-        Order { node: self.nodes[slot], terms, client_order_id: self.client_order_id(terms.extra) }
+        Order { head: self.head(slot), terms, client_order_id: self.client_order_id(terms.extra) }
     }
 
     /// An order that has ended.
     pub(super) fn closed(&self, place: u32) -> Order {
-        let (node, terms) = self.closed.order(place);
-        let Some(extra) = self.extras.find(terms.extra) else { return Order { node, terms, client_order_id: None } };
+        let (head, terms) = self.closed.order(place);
+        let Some(extra) = self.extras.find(terms.extra) else { return Order { head, terms, client_order_id: None } };
         let Extra { notional, trigger, expire_at, trigger_by, post_only, client_order_id, .. } = *extra;
-        Order { node, terms: Terms { notional, trigger, expire_at, trigger_by, post_only, ..terms }, client_order_id }
+        Order { head, terms: Terms { notional, trigger, expire_at, trigger_by, post_only, ..terms }, client_order_id }
     }
 
     /// Gives a new order a slot.
     #[inline(always)]
-    pub(super) fn insert(&mut self, node: Node, terms: &Terms) -> u32 {
+    pub(super) fn insert(&mut self, head: &Head, terms: &Terms) -> u32 {
+        let Head { id, account, instrument, side, price, leaves } = *head;
         let mut extra = terms.extra;
         if extra != NONE {
             self.extras[extra] = Extra::new(terms, self.extras[extra].client_order_id);
-        } else if !terms.is_plain(node.leaves) {
+        } else if !terms.is_plain(leaves) {
             extra = Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, None));
         }
         let beside = Beside {
+            price,
+            account,
+            instrument,
             created_at: terms.created_at,
             extra,
             order_type: terms.order_type,
@@ -164,15 +165,14 @@ impl Orders {
             stp: terms.stp,
             status: terms.status,
         };
-        let id = node.id;
-        let slot = self.slot_for(node, beside);
+        let slot = self.slot_for(Node::order(id, side, leaves), beside);
         self.index.insert(id, slot);
         slot
     }
 
     /// Keeps an exchange's quote and returns its slot.
     pub(super) fn insert_quote(&mut self, exchange: u32, instrument: u32, side: Side, price: i64, leaves: i64) -> u32 {
-        self.slot_for(Node::quote(exchange, instrument, side, price, leaves), Beside::default())
+        self.slot_for(Node::quote(exchange, side, leaves), Beside::quote(instrument, price))
     }
 
     #[inline(always)]
@@ -212,7 +212,7 @@ impl Orders {
     pub(super) fn find(&self, account: u32, id: u64) -> Option<Found> {
         let found = self.find_any(id)?;
         let (owner, instrument) = match found {
-            Found::Live(slot) => (self.nodes[slot].account, self.nodes[slot].instrument),
+            Found::Live(slot) => (self.nodes.beside(slot).account, self.nodes.beside(slot).instrument),
             Found::Closed(place) => self.closed.find(place).map(|closed| (closed.account, closed.instrument))?,
         };
         (owner == account && instrument != NONE).then_some(found)
@@ -266,7 +266,7 @@ impl Orders {
     /// Keeps an ended order behind the others, and forgets the oldest if there are too many. `slot` is the one that it had, or
     /// [`NONE`] if it never had one.
     #[inline(always)]
-    pub(super) fn close(&mut self, slot: u32, node: &Node, terms: &Terms) {
+    pub(super) fn close(&mut self, slot: u32, head: &Head, terms: &Terms) {
         let mut extra = terms.extra;
         if slot != NONE {
             extra = self.nodes.free(slot).extra;
@@ -274,8 +274,8 @@ impl Orders {
         if extra != NONE || !is_narrow(terms.notional) {
             extra = self.keep_ended(extra, terms.notional);
         }
-        self.index.close(node.id, self.closed.next_place(), u64::from(self.closed.kept()));
-        let forgotten = self.closed.push(node, terms, extra);
+        self.index.close(head.id, self.closed.next_place(), u64::from(self.closed.kept()));
+        let forgotten = self.closed.push(head, terms, extra);
         if forgotten != NONE {
             self.extras_free.push(forgotten);
         }

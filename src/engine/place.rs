@@ -3,19 +3,18 @@
 //! Every order that is not refused is `accepted` first; what follows is told by executions of its own.
 
 use super::Engine;
-use super::book::Node;
 use super::check::Draft;
 use super::matching::Stop;
 use super::report::Because;
 use super::table::NONE;
-use super::terms::{NEVER, Terms};
+use super::terms::{Head, NEVER, Terms};
 use crate::domain::{Code, Events, ExecutionType, OrderId, Outcome, Place, TimeInForce};
 
 /// An order that comes in: new, fired or with new terms. It stands nowhere, and has a slot only if it had one before; most that
 /// trade at once never need one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taker {
-    pub(super) node: Node,
+    pub(super) head: Head,
     pub(super) terms: Terms,
     /// Its slot, or [`NONE`].
     pub(super) slot: u32,
@@ -42,29 +41,31 @@ impl Engine {
     #[cold]
     fn reject(&mut self, order_id: OrderId, place: &Place, because: Because, events: &mut Events) {
         let instrument = place.instrument.and_then(|instrument| self.market_of(instrument)).unwrap_or(NONE);
-        let node = Node::order(order_id.0, place.account.0, instrument, place.side, 0, 0);
+        let (id, account, side) = (order_id.0, place.account.0, place.side);
+        let head = Head { id, account, instrument, side, price: 0, leaves: 0 };
         let mut terms = Terms { post_only: false, ..Terms::received(place, 0, self.now) };
         terms.extra = self.orders.keep_extra(&terms, place.client_order_id.as_ref());
-        self.tell(&node, &mut terms, ExecutionType::Rejected, Some(because), events);
-        self.retire(NONE, &node, &terms);
+        self.tell(&head, &mut terms, ExecutionType::Rejected, Some(because), events);
+        self.retire(NONE, &head, &terms);
     }
 
     #[inline(always)]
     fn accept(&mut self, order_id: OrderId, place: &Place, draft: &Draft, events: &mut Events) {
         let Draft { market, quantity, price, trigger, trigger_by, expire_at, hold } = *draft;
-        let node = Node::order(order_id.0, place.account.0, market, place.side, price, quantity);
+        let (id, account, side) = (order_id.0, place.account.0, place.side);
+        let head = Head { id, account, instrument: market, side, price, leaves: quantity };
         let mut terms = Terms { trigger, trigger_by, expire_at, ..Terms::received(place, quantity, self.now) };
         terms.extra = self.orders.keep_extra(&terms, place.client_order_id.as_ref());
-        let in_hand = self.hold_first(&node, &terms, hold);
-        self.tell(&node, &mut terms, ExecutionType::Accepted, None, events);
+        let in_hand = self.hold_first(&head, &terms, hold);
+        self.tell(&head, &mut terms, ExecutionType::Accepted, None, events);
         if trigger > 0 {
-            let slot = self.open(node, &terms);
+            let slot = self.open(&head, &terms);
             self.park_or_fire(slot, events);
-        } else if terms.may_rest() && self.markets[market].rests(node.side, price) {
-            let slot = self.open(node, &terms);
-            self.rest(slot, &node, events);
+        } else if terms.may_rest() && self.markets[market].rests(head.side, price) {
+            let slot = self.open(&head, &terms);
+            self.rest(slot, &head, events);
         } else {
-            self.come_in(Taker { node, terms, slot: NONE, in_hand }, events);
+            self.come_in(Taker { head, terms, slot: NONE, in_hand }, events);
         }
         self.finish(market, events);
     }
@@ -80,10 +81,10 @@ impl Engine {
             return self.end_taker(taker, Stop::Nothing, events);
         }
         let stop = self.sweep(taker, events);
-        let nothing_rests = self.markets[taker.node.instrument].rules.rejects_unmarketable;
+        let nothing_rests = self.markets[taker.head.instrument].rules.rejects_unmarketable;
         if stop == Stop::Nothing && taker.terms.may_rest() && !nothing_rests {
             let slot = self.settle_down(taker);
-            self.rest(slot, &taker.node, events);
+            self.rest(slot, &taker.head, events);
         } else {
             self.end_taker(taker, stop, events);
         }
@@ -101,10 +102,10 @@ impl Engine {
         };
         self.release_taker(taker);
         if let Some(event) = event {
-            taker.node.leaves = 0;
-            self.tell(&taker.node, &mut taker.terms, event, Some(Because::from(code)), events);
+            taker.head.leaves = 0;
+            self.tell(&taker.head, &mut taker.terms, event, Some(Because::from(code)), events);
         }
-        self.retire(taker.slot, &taker.node, &taker.terms);
+        self.retire(taker.slot, &taker.head, &taker.terms);
     }
 
     /// Ends an order that a post-only instruction keeps from trading.
@@ -114,47 +115,46 @@ impl Engine {
 
     /// Lets an order stand in the book, behind what is there.
     #[inline(always)]
-    fn rest(&mut self, slot: u32, node: &Node, events: &mut Events) {
-        let Node { instrument: market, side, price, .. } = *node;
-        let total = self.markets[market].book.rest(&mut self.orders.nodes, slot);
+    fn rest(&mut self, slot: u32, head: &Head, events: &mut Events) {
+        let Head { instrument: market, side, price, .. } = *head;
+        let total = self.markets[market].book.rest(&mut self.orders.nodes, slot, price);
         self.tell_level(market, side, price, total, events);
     }
 
     /// Gives an order a slot, or puts it back into its own.
     fn settle_down(&mut self, taker: &Taker) -> u32 {
-        let Taker { node, terms, slot, .. } = taker;
+        let Taker { head, terms, slot, .. } = taker;
         if *slot == NONE {
-            return self.open(*node, terms);
+            return self.open(head, terms);
         }
-        let place = &mut self.orders.nodes[*slot];
-        (place.price, place.leaves) = (node.price, node.leaves);
+        self.orders.set_offer(*slot, head.price, head.leaves);
         self.orders.store(*slot, terms);
         *slot
     }
 
     /// Gives a new order a slot, and counts it among the open ones of its account.
     #[inline(always)]
-    fn open(&mut self, node: Node, terms: &Terms) -> u32 {
-        let slot = self.orders.insert(node, terms);
+    fn open(&mut self, head: &Head, terms: &Terms) -> u32 {
+        let slot = self.orders.insert(head, terms);
         let orders = &self.orders;
-        self.ledger.account_mut(node.account).open.add(node.id, |id| orders.is_live(id));
+        self.ledger.account_mut(head.account).open.add(head.id, |id| orders.is_live(id));
         self.open_orders = self.open_orders.wrapping_add(1);
         if terms.expire_at != NEVER {
-            self.start_clock(node.id, terms.expire_at);
+            self.start_clock(head.id, terms.expire_at);
         }
         slot
     }
 
     /// Takes an order that has ended out of everything that is for live ones, and keeps it among the ended.
     #[inline(always)]
-    pub(super) fn retire(&mut self, slot: u32, node: &Node, terms: &Terms) {
+    pub(super) fn retire(&mut self, slot: u32, head: &Head, terms: &Terms) {
         if slot != NONE {
-            self.ledger.account_mut(node.account).open.remove();
+            self.ledger.account_mut(head.account).open.remove();
             self.open_orders = self.open_orders.wrapping_sub(1);
             if terms.expire_at != NEVER {
-                self.stop_clock(node.id, terms.expire_at);
+                self.stop_clock(head.id, terms.expire_at);
             }
         }
-        self.orders.close(slot, node, terms);
+        self.orders.close(slot, head, terms);
     }
 }

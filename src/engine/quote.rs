@@ -190,7 +190,7 @@ impl Engine {
     ) -> u32 {
         let slot = self.orders.insert_quote(exchange, market, side, price, size);
         let younger = if since == self.seq { NONE } else { self.first_younger(market, side, price, since) };
-        let total = self.markets[market].book.rest_before(&mut self.orders.nodes, slot, younger);
+        let total = self.markets[market].book.rest_before(&mut self.orders.nodes, slot, price, younger);
         self.tell_level(market, side, price, total, events);
         slot
     }

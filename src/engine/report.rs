@@ -2,11 +2,11 @@
 //!
 //! Here, and only here, executions are numbered and statuses change.
 
-use super::book::{Node, UNLIMITED_SHARE};
+use super::book::UNLIMITED_SHARE;
 use super::ledger::Account;
 use super::orders::Orders;
 use super::table::NONE;
-use super::terms::{Beside, NEVER, Order, Progress, Terms};
+use super::terms::{Head, NEVER, Order, Progress, Terms};
 use super::{Counters, Engine};
 use crate::domain::{
     AccountId, Code, Events, ExecId, Execution, ExecutionType, Fill, InstrumentId, LevelChange, Nanos, OrderId, OrderType,
@@ -39,7 +39,7 @@ pub(super) fn after(status: Status, event: ExecutionType, parked: Parked) -> Sta
     status.after(event, parked).expect("the status table knows every change")
 }
 
-/// What an execution tells of its order, besides the node.
+/// What an execution tells of its order, besides the head.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
     status: Status,
@@ -54,13 +54,6 @@ impl Told {
     pub(super) const fn of(terms: &Terms) -> Self {
         let Terms { status, order_type, time_in_force, quantity, cum, notional, created_at, .. } = *terms;
         Self { status, order_type, time_in_force, progress: Progress { quantity, cum, notional }, created_at }
-    }
-
-    /// Of an order in a slot, with what changes.
-    #[inline(always)]
-    pub(super) const fn resting(beside: &Beside, status: Status, progress: Progress) -> Self {
-        let Beside { order_type, time_in_force, created_at, .. } = *beside;
-        Self { status, order_type, time_in_force, progress, created_at }
     }
 }
 
@@ -78,8 +71,8 @@ impl Engine {
     /// Moves the status of an order in a slot on, and tells it.
     #[inline(never)]
     pub(super) fn emit(&mut self, slot: u32, event: ExecutionType, because: Option<Because>, events: &mut Events) {
-        let (node, mut terms) = (self.orders.nodes[slot], self.orders.terms(slot));
-        self.tell(&node, &mut terms, event, because, events);
+        let (head, mut terms) = (self.orders.head(slot), self.orders.terms(slot));
+        self.tell(&head, &mut terms, event, because, events);
         self.orders.store(slot, &terms);
     }
 
@@ -87,26 +80,26 @@ impl Engine {
     #[inline(always)]
     pub(super) fn tell(
         &mut self,
-        node: &Node,
+        head: &Head,
         terms: &mut Terms,
         event: ExecutionType,
         because: Option<Because>,
         events: &mut Events,
     ) {
-        terms.move_on(event, because.map(|because| because.code), node.leaves, self.now);
-        let account = self.ledger.account_mut(node.account);
+        terms.move_on(event, because.map(|because| because.code), head.leaves, self.now);
+        let account = self.ledger.account_mut(head.account);
         let told = Told::of(terms);
-        self.last.tell(account, node, node.leaves, told, event, None, because, self.now, &mut events.executions);
+        self.last.tell(account, head, head.leaves, told, event, None, because, self.now, &mut events.executions);
         self.orders.tell_more(terms, events);
     }
 
     /// Tells of an order that has ended, and stays as it is.
     pub(super) fn emit_closed(&mut self, place: u32, event: ExecutionType, because: Because, events: &mut Events) {
-        let Order { node, mut terms, .. } = self.orders.closed(place);
+        let Order { head, mut terms, .. } = self.orders.closed(place);
         terms.status = after(terms.status, event, Parked::No);
-        let account = self.ledger.account_mut(node.account);
+        let account = self.ledger.account_mut(head.account);
         let (told, because) = (Told::of(&terms), Some(because));
-        self.last.tell(account, &node, node.leaves, told, event, None, because, self.now, &mut events.executions);
+        self.last.tell(account, &head, head.leaves, told, event, None, because, self.now, &mut events.executions);
         self.orders.tell_more(&terms, events);
     }
 
@@ -127,13 +120,6 @@ impl Orders {
         if terms.extra != NONE {
             self.tell_extra(terms.extra, terms.trigger, terms.expire_at, events);
         }
-    }
-
-    /// Adds to the last execution what is kept aside of its order, which has a slot.
-    #[inline(never)]
-    pub(super) fn tell_kept(&self, extra: u32, events: &mut Events) {
-        let (trigger, expire_at) = self.kept_ends(extra);
-        self.tell_extra(extra, trigger, expire_at, events);
     }
 
     /// Takes values, not the terms, so that these may stay in registers.
@@ -183,7 +169,7 @@ impl Counters {
     pub(super) fn tell(
         &mut self,
         account: &mut Account,
-        node: &Node,
+        head: &Head,
         leaves: i64,
         told: Told,
         event: ExecutionType,
@@ -198,18 +184,18 @@ impl Counters {
         into.push(Execution {
             exec_id: ExecId(self.execution),
             seq: Seq(account.seq),
-            account: AccountId(node.account),
-            instrument: if node.instrument == NONE { None } else { Some(InstrumentId(node.instrument)) },
-            order_id: OrderId(node.id),
+            account: AccountId(head.account),
+            instrument: if head.instrument == NONE { None } else { Some(InstrumentId(head.instrument)) },
+            order_id: OrderId(head.id),
             client_order_id: None,
             execution_type: event,
             status: told.status,
-            side: node.side,
+            side: head.side,
             order_type: told.order_type,
             time_in_force: told.time_in_force,
             expire_at: None,
             quantity: lots(total),
-            price: Price::known(node.price),
+            price: Price::known(head.price),
             trigger_price: None,
             cum_qty: lots(cum),
             leaves_qty: lots(leaves),

@@ -75,10 +75,15 @@ impl<T> IndexMut<u32> for Table<T> {
 const CHUNK_BITS: u32 = 12;
 const CHUNK: usize = 1 << CHUNK_BITS;
 
+/// Values that begin with a cache line.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Chunk<T>([T; CHUNK]);
+
 /// Values in chunks that never move.
 #[derive(Debug)]
 pub(super) struct Slab<T> {
-    chunks: Vec<Box<[T; CHUNK]>>,
+    chunks: Vec<Box<Chunk<T>>>,
     len: u32,
 }
 
@@ -97,7 +102,7 @@ impl<T> Slab<T> {
 
     #[inline(always)]
     pub(super) fn find(&self, number: u32) -> Option<&T> {
-        self.chunks.get((number >> CHUNK_BITS) as usize)?.get(number as usize % CHUNK)
+        self.chunks.get((number >> CHUNK_BITS) as usize)?.0.get(number as usize % CHUNK)
     }
 }
 
@@ -107,11 +112,16 @@ impl<T: Copy> Slab<T> {
         let number = self.len;
         self.len = number.checked_add(1)?;
         if (number as usize).is_multiple_of(CHUNK) {
-            let chunk: Result<Box<[T; CHUNK]>, _> = vec![value; CHUNK].into_boxed_slice().try_into();
-            self.chunks.push(chunk.ok()?);
+            self.grow(value);
         }
         self[number] = value;
         Some(number)
+    }
+
+    /// Adds a chunk. By itself, since its values pass over the stack.
+    #[inline(never)]
+    fn grow(&mut self, value: T) {
+        self.chunks.push(Box::new(Chunk([value; CHUNK])));
     }
 }
 
@@ -120,13 +130,13 @@ impl<T> Index<u32> for Slab<T> {
 
     #[inline(always)]
     fn index(&self, number: u32) -> &T {
-        &self.chunks[(number >> CHUNK_BITS) as usize][number as usize % CHUNK]
+        &self.chunks[(number >> CHUNK_BITS) as usize].0[number as usize % CHUNK]
     }
 }
 
 impl<T> IndexMut<u32> for Slab<T> {
     #[inline(always)]
     fn index_mut(&mut self, number: u32) -> &mut T {
-        &mut self.chunks[(number >> CHUNK_BITS) as usize][number as usize % CHUNK]
+        &mut self.chunks[(number >> CHUNK_BITS) as usize].0[number as usize % CHUNK]
     }
 }

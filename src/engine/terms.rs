@@ -1,18 +1,32 @@
-//! Terms: what an order is besides its node, and how that is kept.
+//! Terms: what an order is besides its head, and how that is kept.
 //!
-//! Every order has [`Beside`], in the cache line of its node; few have an [`Extra`]. [`Terms`] are both together, as whoever
+//! Every order has [`Beside`], in the cache line of its head; few have an [`Extra`]. [`Terms`] are both together, as whoever
 //! looks at an order or changes it wants them.
 
-use super::book::Node;
 use super::table::NONE;
 use crate::domain::{
-    ClientOrderId, Code, OrderType, Place as Request, SelfTradePrevention, Status, TimeInForce, TriggerBy,
+    ClientOrderId, Code, OrderType, Place as Request, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy,
 };
 
 /// What stands for no end.
 pub(super) const NEVER: i64 = i64::MAX;
 
-/// What an order is, besides its [`Node`].
+/// Which order, whose, and what it still asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) id: u64,
+    /// Whose; [`NONE`] for a quote.
+    pub(super) account: u32,
+    /// Of which instrument; [`NONE`] if it was refused for its unknown symbol.
+    pub(super) instrument: u32,
+    pub(super) side: Side,
+    /// The limit in ticks; 0: none.
+    pub(super) price: i64,
+    /// Lots still to trade.
+    pub(super) leaves: i64,
+}
+
+/// What an order is, besides its [`Head`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     /// What has traded so far was worth, in tick·lots.
@@ -120,7 +134,10 @@ impl Progress {
 /// What lies beside an order's node, in its cache line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Beside {
+    pub(super) price: i64,
     pub(super) created_at: i64,
+    pub(super) account: u32,
+    pub(super) instrument: u32,
     pub(super) extra: u32,
     pub(super) order_type: OrderType,
     pub(super) time_in_force: TimeInForce,
@@ -128,16 +145,26 @@ pub(super) struct Beside {
     pub(super) status: Status,
 }
 
-impl Default for Beside {
-    fn default() -> Self {
+impl Beside {
+    /// Beside a quote, whose price and size its market knows.
+    pub(super) const fn quote(instrument: u32, price: i64) -> Self {
         Self {
+            price,
             created_at: 0,
+            account: NONE,
+            instrument,
             extra: NONE,
             order_type: OrderType::Limit,
             time_in_force: TimeInForce::Gtc,
             stp: SelfTradePrevention::None,
             status: Status::Received,
         }
+    }
+}
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self::quote(NONE, 0)
     }
 }
 
@@ -192,7 +219,7 @@ impl Extra {
 /// An order, live or ended, for whoever looks at it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
-    pub(super) node: Node,
+    pub(super) head: Head,
     pub(super) terms: Terms,
     pub(super) client_order_id: Option<ClientOrderId>,
 }

@@ -1,7 +1,7 @@
 //! Trades: two sides meet, at the resting one's price, and their accounts exchange what they trade.
 //!
 //! In: an order that comes in, or an exchange's quote, and a resting node. Out: the trade, an execution for each client's side, the
-//! taker's first. What one side gives the other gets: each books one [`Deal`], and asserts that it moved what the deal says.
+//! taker's first. What one side gives the other gets: both book the same [`Deal`].
 //!
 //! Rounding: each fee is rounded half up. Where many small fills round up to more than the order held, and the account has nothing free,
 //! the venue charges what there is; the difference is below 10^-18 a fill.
@@ -14,14 +14,14 @@ use super::ledger::{Account, Ledger};
 use super::market::Market;
 use super::orders::Orders;
 use super::place::Taker;
-use super::report::{Told, after, lots};
+use super::report::{Told, lots};
 use super::rules::Rules;
 use super::table::NONE;
-use super::terms::{Progress, Terms};
+use super::terms::{Head, Terms};
 use super::{Counters, Engine};
 use crate::domain::{
-    Events, ExchangeId, ExecutionType, Fill, InstrumentId, Liquidity, Money, Nanos, OrderId, Parked, Price, Side, Source,
-    Status, Trade, TradeId, TriggerBy,
+    Events, ExchangeId, ExecutionType, Fill, InstrumentId, Liquidity, Money, Nanos, OrderId, Price, Side, Source, Trade,
+    TradeId, TriggerBy,
 };
 
 /// A trade, as both sides book it.
@@ -63,7 +63,7 @@ impl<'a> Deal<'a> {
     }
 }
 
-/// Whoever books the sides of a trade and tells them: what that takes besides the market and the orders.
+/// Whoever books a trade and tells it: what that takes besides the market and the orders.
 struct Clerk<'a> {
     ledger: &'a mut Ledger,
     last: &'a mut Counters,
@@ -84,30 +84,36 @@ impl Engine {
         worth: i128,
         events: &mut Events,
     ) -> i128 {
-        taker.node.leaves -= quantity;
-        let Node { id, side, instrument: market, .. } = taker.node;
+        taker.head.leaves -= quantity;
+        let Head { id, side, instrument: market, .. } = taker.head;
         let Market { last, book, rules, stops, .. } = &mut self.markets[market];
         *last = price;
         let deal = Deal::new(self.last.next_trade(), rules, price, quantity, worth);
         let node = &self.orders.nodes[maker];
-        let owner = node.owner;
+        let (owner, leaves) = (node.owner, node.leaves - quantity);
         events.trades.push(deal.told(market, side, source(node), Source::Order(OrderId(id)), self.now));
+        let (head, mut terms) = (self.orders.head(maker), self.orders.terms(maker));
         let mut clerk = Clerk { ledger: &mut self.ledger, last: &mut self.last, events, now: self.now };
-        let checked = clerk.settle_taker(taker, &deal, &self.orders);
-        let (other_checked, done) = match owner {
-            Owner::Client => clerk.settle_maker(maker, &deal, &mut self.orders),
-            Owner::Exchange => (false, None),
+        let Taker { head: incoming, terms: of_taker, in_hand, .. } = taker;
+        let checked = clerk.settle(incoming, of_taker, incoming.leaves, in_hand, &deal, Liquidity::Taker, &self.orders);
+        let other_checked = match owner {
+            // What a maker buys has a limit: it has nothing in hand.
+            Owner::Client => clerk.settle(&head, &mut terms, leaves, &mut 0, &deal, Liquidity::Maker, &self.orders),
+            Owner::Exchange => false,
         };
         if checked != other_checked {
-            clerk.settle_world(rules, deal.base, deal.value, if checked { side.opposite() } else { side });
+            clerk.settle_world(&deal, if checked { side.opposite() } else { side });
         }
         let total = book.fill_front(side.opposite(), &mut self.orders.nodes, quantity);
         let triggers = stops.any(TriggerBy::Last);
-        if let Some(progress) = done {
-            self.retire_filled(maker, progress);
-        }
-        if owner == Owner::Exchange && self.orders.nodes[maker].place == Place::Nowhere {
-            self.exhaust_quote(market, maker);
+        if owner == Owner::Exchange {
+            if self.orders.nodes[maker].place == Place::Nowhere {
+                self.exhaust_quote(market, maker);
+            }
+        } else if leaves == 0 {
+            self.retire(maker, &head, &terms);
+        } else {
+            self.orders.note_trade(maker, &terms);
         }
         if triggers {
             self.trigger_reached(market, TriggerBy::Last);
@@ -124,34 +130,26 @@ impl Engine {
         quantity: i64,
         events: &mut Events,
     ) -> i128 {
-        let node = &self.orders.nodes[maker];
-        let Node { instrument: market, side, .. } = *node;
+        let (head, mut terms) = (self.orders.head(maker), self.orders.terms(maker));
+        let Head { instrument: market, side, .. } = head;
+        let leaves = head.leaves - quantity;
         let Market { last, book, rules, .. } = &mut self.markets[market];
         *last = price;
         let deal = Deal::new(self.last.next_trade(), rules, price, quantity, notional(price, quantity));
-        let taker = Source::Exchange(ExchangeId(exchange));
-        events.trades.push(deal.told(market, side.opposite(), source(node), taker, self.now));
+        let (taker, side) = (Source::Exchange(ExchangeId(exchange)), side.opposite());
+        events.trades.push(deal.told(market, side, source(&self.orders.nodes[maker]), taker, self.now));
         let mut clerk = Clerk { ledger: &mut self.ledger, last: &mut self.last, events, now: self.now };
-        let (checked, done) = clerk.settle_maker(maker, &deal, &mut self.orders);
-        if checked {
-            clerk.settle_world(rules, deal.base, deal.value, side.opposite());
+        if clerk.settle(&head, &mut terms, leaves, &mut 0, &deal, Liquidity::Maker, &self.orders) {
+            clerk.settle_world(&deal, side);
         }
         let total = book.fill(&mut self.orders.nodes, maker, quantity);
-        if let Some(progress) = done {
-            self.retire_filled(maker, progress);
+        if leaves == 0 {
+            self.retire(maker, &head, &terms);
+        } else {
+            self.orders.note_trade(maker, &terms);
         }
         self.trigger_reached(market, TriggerBy::Last);
         total
-    }
-
-    /// Takes a resting order that is filled out of everything that is for live ones.
-    #[inline(always)]
-    fn retire_filled(&mut self, slot: u32, progress: Progress) {
-        let Progress { quantity, cum, notional } = progress;
-        let terms = self.orders.terms(slot);
-        let terms = Terms { quantity, cum, notional, status: Status::Filled, ..terms };
-        let node = self.orders.nodes[slot];
-        self.retire(slot, &node, &terms);
     }
 }
 
@@ -165,50 +163,31 @@ fn source(node: &Node) -> Source {
 }
 
 impl Clerk<'_> {
-    /// Books the incoming order's side of a trade, and tells it. Returns whether its account is checked.
+    /// Books one order's side of a trade, which leaves so many lots of it, and tells it. Returns whether its account is checked.
+    #[expect(clippy::too_many_arguments, reason = "an order in its parts, which lie in different places")]
     #[inline(always)]
-    fn settle_taker(&mut self, taker: &mut Taker, deal: &Deal, orders: &Orders) -> bool {
-        let Taker { node, terms, in_hand, .. } = taker;
-        let account = self.ledger.account_mut(node.account);
+    fn settle(
+        &mut self,
+        head: &Head,
+        terms: &mut Terms,
+        leaves: i64,
+        in_hand: &mut i128,
+        deal: &Deal,
+        role: Liquidity,
+        orders: &Orders,
+    ) -> bool {
+        let account = self.ledger.account_mut(head.account);
         let checked = account.checked;
-        let fee = account.settle(node.side, node.price, node.leaves, deal, Liquidity::Taker, in_hand);
-        let event = event_of(node.leaves);
-        terms.trade(event, deal.quantity, deal.worth, node.leaves, self.now);
-        let (told, fill) = (Told::of(terms), Some(deal.fill(Liquidity::Taker, fee)));
-        self.last.tell(account, node, node.leaves, told, event, fill, None, self.now, &mut self.events.executions);
+        let fee = account.settle(head.side, head.price, leaves, deal, role, in_hand);
+        let event = if leaves == 0 { ExecutionType::Filled } else { ExecutionType::PartialFill };
+        terms.trade(event, deal.quantity, deal.worth, leaves, self.now);
+        let (told, fill) = (Told::of(terms), Some(deal.fill(role, fee)));
+        self.last.tell(account, head, leaves, told, event, fill, None, self.now, &mut self.events.executions);
         if fee != 0 && checked {
-            self.take_fee(deal.rules, node.side, fee);
+            self.take_fee(deal.rules, head.side, fee);
         }
         orders.tell_more(terms, self.events);
         checked
-    }
-
-    /// Books the resting order's side of a trade, and tells it; its node is still as it was. Returns whether its account is
-    /// checked, and, if that filled it, how far it came.
-    #[inline(always)]
-    fn settle_maker(&mut self, slot: u32, deal: &Deal, orders: &mut Orders) -> (bool, Option<Progress>) {
-        let (node, beside) = orders.nodes.pair(slot);
-        let leaves = node.leaves - deal.quantity;
-        let account = self.ledger.account_mut(node.account);
-        let checked = account.checked;
-        // What a maker buys has a limit: it has nothing in hand.
-        let fee = account.settle(node.side, node.price, leaves, deal, Liquidity::Maker, &mut 0);
-        let event = event_of(leaves);
-        let status = after(beside.status, event, Parked::No);
-        let progress = orders.progress(node, beside).plus(deal.quantity, deal.worth, leaves);
-        let (told, fill) = (Told::resting(beside, status, progress), Some(deal.fill(Liquidity::Maker, fee)));
-        self.last.tell(account, node, leaves, told, event, fill, None, self.now, &mut self.events.executions);
-        if fee != 0 && checked {
-            self.take_fee(deal.rules, node.side, fee);
-        }
-        if beside.extra != NONE {
-            orders.tell_kept(beside.extra, self.events);
-        }
-        if leaves == 0 {
-            return (checked, Some(progress));
-        }
-        orders.note_trade(slot, status, progress, self.now);
-        (checked, None)
     }
 
     /// Gives a fee to the venue.
@@ -219,7 +198,8 @@ impl Clerk<'_> {
 
     /// Books the side of an exchange, or of an account that is not checked, against a client's that is.
     #[inline(never)]
-    fn settle_world(&mut self, rules: &Rules, base: i128, value: i128, side: Side) {
+    fn settle_world(&mut self, deal: &Deal, side: Side) {
+        let Deal { rules, base, value, .. } = *deal;
         let (base, quote) = match side {
             Side::Buy => (base, -value),
             Side::Sell => (-base, value),
@@ -227,12 +207,6 @@ impl Clerk<'_> {
         self.ledger.world(rules.base, base);
         self.ledger.world(rules.quote, quote);
     }
-}
-
-/// What a trade is to an order with `leaves` left.
-#[inline(always)]
-const fn event_of(leaves: i64) -> ExecutionType {
-    if leaves == 0 { ExecutionType::Filled } else { ExecutionType::PartialFill }
 }
 
 impl Account {
@@ -251,8 +225,8 @@ impl Account {
     #[inline(always)]
     fn settle_buy(&mut self, price: i64, leaves: i64, deal: &Deal, fee: i128, in_hand: &mut i128) -> i128 {
         let Deal { rules, value, base, .. } = *deal;
-        let in_base = rules.fee_in_base(Side::Buy);
-        let due = if in_base { value } else { value + fee };
+        let (of_base, of_quote) = if rules.fee_in_base(Side::Buy) { (fee, 0) } else { (0, fee) };
+        let due = value + of_quote;
         let released = if price > 0 {
             rules.freed(price, deal.quantity, leaves)
         } else {
@@ -260,15 +234,17 @@ impl Account {
             *in_hand -= released;
             released
         };
-        let paid = if due > released { due.min(self.row(rules.quote).free + released) } else { due };
-        // Short by rounding only.
+        let paid = if due <= released { due } else { self.payable(rules.quote, due, released) };
         assert!(paid >= value, "a buy pays for what it gets");
-        let (in_base_fee, in_quote_fee) = if in_base { (fee, 0) } else { (0, paid - value) };
-        let received = base - in_base_fee;
         self.spend(rules.quote, released, paid);
-        self.receive(rules.base, received);
-        assert!(received + in_base_fee == base && paid - in_quote_fee == value, "what one side gives the other gets");
-        in_base_fee + in_quote_fee
+        self.receive(rules.base, base - of_base);
+        of_base + (paid - value)
+    }
+
+    /// What can be paid of what is due, which is more than was held for it: all, but for rounding.
+    #[inline(never)]
+    fn payable(&self, quote: u32, due: i128, released: i128) -> i128 {
+        due.min(self.row(quote).free + released)
     }
 
     #[inline(always)]

@@ -5,18 +5,18 @@
 //! placed within a cascade: it ends.
 
 use super::Engine;
-use super::book::{Node, Owner, queue};
+use super::book::{Owner, queue};
 use super::hold::buys_at_any_price;
 use super::market::is_reached;
 use super::place::Taker;
-use super::terms::Terms;
+use super::terms::{Head, Terms};
 use crate::domain::{Events, ExecutionType, Side, TriggerBy};
 
 impl Engine {
     /// Fires a stop that is already through, lets any other wait.
     #[inline(never)]
     pub(super) fn park_or_fire(&mut self, slot: u32, events: &mut Events) {
-        let Node { instrument: market, side, .. } = self.orders.nodes[slot];
+        let Head { instrument: market, side, .. } = self.orders.head(slot);
         let Terms { trigger_by: by, trigger, .. } = self.orders.terms(slot);
         if is_reached(side, self.markets[market].watched(by), trigger) {
             return self.fire(slot, events);
@@ -49,10 +49,10 @@ impl Engine {
         let held = self.hold_now(slot);
         self.emit(slot, ExecutionType::Triggered, None, events);
         let mut taker = self.take_out(slot);
-        if buys_at_any_price(&taker.node, &taker.terms) {
+        if buys_at_any_price(&taker.head, &taker.terms) {
             taker.in_hand = held;
         }
-        let Node { instrument: market, side, price, .. } = taker.node;
+        let Head { instrument: market, side, price, .. } = taker.head;
         if taker.terms.post_only && self.markets[market].check_post_only(side, price).is_err() {
             return self.end_unwilling(&mut taker, events);
         }
@@ -61,7 +61,7 @@ impl Engine {
 
     /// An order that stands nowhere any more, and comes in again.
     pub(super) fn take_out(&self, slot: u32) -> Taker {
-        Taker { node: self.orders.nodes[slot], terms: self.orders.terms(slot), slot, in_hand: 0 }
+        Taker { head: self.orders.head(slot), terms: self.orders.terms(slot), slot, in_hand: 0 }
     }
 
     /// Ends what a command began in a market: fires the stops it triggered, and theirs, and asserts that the book is sound.

@@ -1,11 +1,10 @@
 //! Views: what can be seen of the state from outside. Nothing changes here.
 
 use super::Engine;
-use super::book::Node;
 use super::orders::Found;
 use super::report::{lots, shown};
 use super::table::NONE;
-use super::terms::{NEVER, Order};
+use super::terms::{Head, NEVER, Order};
 use crate::domain::{
     AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, Instrument, InstrumentId, Money,
     Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Seq, Side, Status, TimeInForce, TriggerBy,
@@ -183,7 +182,7 @@ impl Engine {
 }
 
 fn view(order: &Order) -> OrderView {
-    let Order { node: Node { id, account, instrument, side, price, leaves, .. }, terms, client_order_id } = *order;
+    let Order { head: Head { id, account, instrument, side, price, leaves }, terms, client_order_id } = *order;
     OrderView {
         order_id: OrderId(id),
         client_order_id,

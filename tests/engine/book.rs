@@ -73,21 +73,21 @@ impl Pair {
 
     fn rest(&mut self, side: Side, price: i64, leaves: i64, younger: Option<usize>) {
         self.ids += 1;
-        let slot = self.nodes.insert(Node::order(self.ids, 0, 0, side, price, leaves), ()).unwrap();
+        let slot = self.nodes.insert(Node::order(self.ids, side, leaves), ()).unwrap();
         let listed = Listed { id: self.ids, slot, side, price, leaves };
         let total = match younger {
             Some(younger) => {
                 let before = self.list[younger].slot;
                 self.list.insert(younger, listed);
-                self.book.rest_before(&mut self.nodes, slot, before)
+                self.book.rest_before(&mut self.nodes, slot, price, before)
             }
             None if self.ids.is_multiple_of(2) => {
                 self.list.push(listed);
-                self.book.rest_before(&mut self.nodes, slot, NONE)
+                self.book.rest_before(&mut self.nodes, slot, price, NONE)
             }
             None => {
                 self.list.push(listed);
-                self.book.rest(&mut self.nodes, slot)
+                self.book.rest(&mut self.nodes, slot, price)
             }
         };
         assert_eq!(self.nodes[slot].place, Place::Book);

@@ -12,7 +12,7 @@
 //! million commands either way: 60 % limit orders (15 % of them crossing), 10 % market orders, 30 % cancels, prices
 //! drifting. Every engine must come to the same trades, in the same order, as the generator's plain book. Timing covers
 //! turning a command into the engine's terms, the engine, and reading the trades it reports; not making or reading the file,
-//! nor building the empty engine. Commands are turned 64 at a time, as a venue's executor takes them from its queue, and the
+//! nor building the empty engine. Commands are turned 32 at a time, as a venue's executor takes them from its queue, and the
 //! whole engine looks ahead at the orders that cancels among them name, as it does there; so does the book. Latency is a run
 //! of its own, with a look at the clock around every command that has been turned and looked ahead at.
 //!

@@ -27,8 +27,9 @@ struct Chunk {
     entries: Vec<Entry>,
 }
 
-/// Pages by number.
+/// Pages by number. The best chunk comes first, so that it may share a cache line with what is before it.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Directory {
     /// The best chunk; empty only if there is no other.
     best: Vec<Entry>,

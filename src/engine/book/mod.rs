@@ -1,7 +1,7 @@
 //! The book of one instrument: two ladders of resting orders and quotes. It matches nothing by itself but for [`Book::take`].
 //!
 //! In: slots of [`Nodes`], which all books of a venue share. Out: the front of each side, and what stands at a price after a
-//! change. A node rests at its own price, on its own side, behind what stands there. Prices are ticks above zero.
+//! change. A node rests on its own side, behind what stands at its price. Prices are ticks above zero.
 //!
 //! Costs: see [`ladder`]. Deliberately not here: accounts, order types, self-trades, money.
 
@@ -134,25 +134,25 @@ impl Book {
     /// to means nothing: it is for [`std::hint::black_box`].
     #[inline(always)]
     pub fn glance<T>(&self, nodes: &Nodes<T>, node: &Node) -> u32 {
-        let near = |slot: u32| nodes.find(slot).map_or(0, |node| node.level);
+        let near = |slot: u32| nodes.find(slot).map_or(0, |(node, _)| node.level);
         self.ladder(node.side).glance(node.level) ^ near(node.previous) ^ near(node.next)
     }
 
-    /// Queues a node behind what stands at its price. Returns what stands there now.
+    /// Queues a node behind what stands at a price. Returns what stands there now.
     #[inline]
-    pub fn rest<T>(&mut self, nodes: &mut Nodes<T>, slot: u32) -> i128 {
+    pub fn rest<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, price: i64) -> i128 {
         let node = &mut nodes[slot];
         node.place = Place::Book;
-        let (side, key) = (node.side, flip(node.side, node.price));
-        self.ladder_mut(side).push_back(nodes, slot, key)
+        let side = node.side;
+        self.ladder_mut(side).push_back(nodes, slot, flip(side, price))
     }
 
-    /// Queues a node before `younger` at its price, behind all if that is [`crate::engine::NONE`]. Returns what stands there now.
-    pub fn rest_before<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, younger: u32) -> i128 {
+    /// Queues a node before `younger` at a price, behind all if that is [`crate::engine::NONE`]. Returns what stands there now.
+    pub fn rest_before<T>(&mut self, nodes: &mut Nodes<T>, slot: u32, price: i64, younger: u32) -> i128 {
         let node = &mut nodes[slot];
         node.place = Place::Book;
-        let (side, key) = (node.side, flip(node.side, node.price));
-        self.ladder_mut(side).push_before(nodes, slot, key, younger)
+        let side = node.side;
+        self.ladder_mut(side).push_before(nodes, slot, flip(side, price), younger)
     }
 
     /// Takes a node out. Returns what still stands at its price.

@@ -2,10 +2,9 @@
 
 use super::Orders;
 use crate::domain::ClientOrderId;
-use crate::engine::book::Node;
 use crate::engine::index::{Index, Place};
 use crate::engine::table::NONE;
-use crate::engine::terms::{Extra, Terms};
+use crate::engine::terms::{Extra, Head, Terms};
 
 impl Orders {
     /// How many ended orders are kept.
@@ -16,25 +15,25 @@ impl Orders {
     /// Gives a live order a slot again.
     pub(in crate::engine) fn put_back(
         &mut self,
-        node: Node,
+        head: &Head,
         mut terms: Terms,
         client: Option<ClientOrderId>,
         with_more: bool,
     ) -> u32 {
         terms.extra = self.keep_again(&terms, client, with_more);
-        self.insert(node, &terms)
+        self.insert(head, &terms)
     }
 
     /// Puts an ended order behind those that ended before it.
     pub(in crate::engine) fn put_back_closed(
         &mut self,
-        node: &Node,
+        head: &Head,
         mut terms: Terms,
         client: Option<ClientOrderId>,
         with_more: bool,
     ) {
         terms.extra = self.keep_again(&terms, client, with_more);
-        self.close(NONE, node, &terms);
+        self.close(NONE, head, &terms);
     }
 
     fn keep_again(&mut self, terms: &Terms, client: Option<ClientOrderId>, with_more: bool) -> u32 {

@@ -7,12 +7,12 @@ use crate::domain::{
     InstrumentSpec, OrderType, Price, Quantity, SelfTradePrevention, Side, Sources, Status, Symbol, TimeInForce, TriggerBy,
     Unmarketable,
 };
-use crate::engine::book::{Node, UNLIMITED};
+use crate::engine::book::UNLIMITED;
 use crate::engine::define::INSTRUMENTS_MAX;
 use crate::engine::market::{EXCHANGES_MAX, Market, Quoted, Standing};
 use crate::engine::rules::Rules;
 use crate::engine::table::NONE;
-use crate::engine::terms::{NEVER, Order, Terms};
+use crate::engine::terms::{Head, NEVER, Order, Terms};
 use crate::engine::{CLOSED_KEPT_MAX, Engine, Limits, OPEN_ORDERS_MAX};
 
 /// All statuses, in the order of their declaration.
@@ -169,15 +169,15 @@ impl Engine {
             };
             let order = self.read_order(from, market, side, tag)?;
             self.check_live(&order, queue)?;
-            let Order { node, terms, client_order_id } = order;
-            let slot = self.orders.put_back(node, terms, client_order_id, tag == tag::MORE);
+            let Order { head, terms, client_order_id } = order;
+            let slot = self.orders.put_back(&head, terms, client_order_id, tag == tag::MORE);
             match queue {
-                Queue::Book => drop(self.markets[market].book.rest(&mut self.orders.nodes, slot)),
+                Queue::Book => drop(self.markets[market].book.rest(&mut self.orders.nodes, slot, head.price)),
                 Queue::Stops(by) => {
                     self.markets[market].stops.park(&mut self.orders.nodes, slot, by, terms.trigger);
                 }
             }
-            live.push((node.id, slot));
+            live.push((head.id, slot));
         }
     }
 
@@ -193,7 +193,7 @@ impl Engine {
         }
         let slot = self.orders.insert_quote(exchange, market, side, standing.price, leaves);
         let book = &mut self.markets[market].book;
-        book.rest(&mut self.orders.nodes, slot);
+        book.rest(&mut self.orders.nodes, slot, standing.price);
         if let Some(quoted) = self.markets[market].quotes.get_mut(at) {
             quoted.side_mut(side).slot = slot;
         }
@@ -242,19 +242,19 @@ impl Engine {
             && prices.contains(&terms.trigger)
             && [leaves, terms.quantity, terms.cum].iter().all(|value| lots.contains(value))
             && leaves <= terms.quantity.saturating_sub(terms.cum);
-        let node = Node::order(id, account, market, side, price, leaves);
-        if possible { Ok(Order { node, terms, client_order_id }) } else { Err(StateError::Invalid("an order")) }
+        let head = Head { id, account, instrument: market, side, price, leaves };
+        if possible { Ok(Order { head, terms, client_order_id }) } else { Err(StateError::Invalid("an order")) }
     }
 
     fn check_live(&self, order: &Order, queue: Queue) -> Result<(), StateError> {
-        let Order { node, terms, .. } = order;
+        let Order { head, terms, .. } = order;
         let stands = match queue {
-            Queue::Book => node.price > 0 && matches!(terms.status, Status::Open | Status::PartiallyFilled),
+            Queue::Book => head.price > 0 && matches!(terms.status, Status::Open | Status::PartiallyFilled),
             Queue::Stops(by) => {
                 terms.is_stop() && terms.trigger > 0 && terms.trigger_by == by && terms.status == Status::Untriggered
             }
         };
-        let possible = stands && node.leaves > 0 && node.leaves != UNLIMITED && self.open_orders < OPEN_ORDERS_MAX;
+        let possible = stands && head.leaves > 0 && head.leaves != UNLIMITED && self.open_orders < OPEN_ORDERS_MAX;
         if possible { Ok(()) } else { Err(StateError::Invalid("an open order")) }
     }
 
@@ -274,14 +274,14 @@ impl Engine {
                 number => Some(Code::ALL.get(usize::from(number)).copied().ok_or(StateError::Invalid("a code"))?),
             };
             let order = self.read_order(from, instrument, side, tag)?;
-            let Order { node, mut terms, client_order_id } = order;
+            let Order { head, mut terms, client_order_id } = order;
             terms.code = code;
             let placed = instrument == NONE || self.markets.contains(instrument);
             if !terms.status.is_terminal() || !placed || ids.len() >= self.orders.closed_kept() as usize {
                 return Err(StateError::Invalid("an ended order"));
             }
-            self.orders.put_back_closed(&node, terms, client_order_id, tag == tag::MORE);
-            ids.push(node.id);
+            self.orders.put_back_closed(&head, terms, client_order_id, tag == tag::MORE);
+            ids.push(head.id);
         }
     }
 
@@ -292,7 +292,7 @@ impl Engine {
         closed.sort_unstable();
         self.orders.reindex(self.last.order, &live, &closed).ok_or(StateError::Invalid("an order's id"))?;
         for (id, slot) in live {
-            let Node { account, .. } = self.orders.nodes[slot];
+            let Head { account, .. } = self.orders.head(slot);
             self.ledger.account_mut(account).open.add(id, |_| true);
             self.open_orders = self.open_orders.wrapping_add(1);
             let expire_at = self.orders.terms(slot).expire_at;

@@ -35,8 +35,8 @@ impl Engine {
                 let order = self.orders.closed(place);
                 let tag = if order.terms.extra == NONE { tag::ENDED } else { tag::MORE };
                 into.push(tag);
-                put_u32(order.node.instrument, into);
-                into.push(order.node.side as u8);
+                put_u32(order.head.instrument, into);
+                into.push(order.head.side as u8);
                 into.push(order.terms.code.map_or(u8::MAX, |code| code as u8));
                 save_order(&order, tag, into);
             }
@@ -111,10 +111,10 @@ impl Engine {
 
 /// Saves what an order has, but its side, its instrument and its code.
 fn save_order(order: &Order, tag: u8, into: &mut Vec<u8>) {
-    let Order { node, terms, client_order_id } = order;
-    put_u64(node.id, into);
-    put_u32(node.account, into);
-    for value in [node.price, node.leaves, terms.created_at] {
+    let Order { head, terms, client_order_id } = order;
+    put_u64(head.id, into);
+    put_u32(head.account, into);
+    for value in [head.price, head.leaves, terms.created_at] {
         put_i64(value, into);
     }
     let words = [terms.order_type as u8, terms.time_in_force as u8, terms.stp as u8, terms.status as u8];

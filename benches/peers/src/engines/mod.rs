@@ -36,7 +36,7 @@ pub trait Engine {
 }
 
 /// How many commands are read at a time.
-pub const BATCH: usize = 64;
+pub const BATCH: usize = 32;
 
 /// What to do with an engine, whichever it is: the loop around it is compiled for each.
 pub trait Visit {

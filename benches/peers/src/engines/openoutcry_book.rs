@@ -69,10 +69,10 @@ impl Engine for Driver {
             tape.trade(traded.maker, id, traded.price as u64, traded.quantity as u64);
         });
         if left > 0 && kind == Kind::Limit {
-            let node = Node::order(id, 0, u32::from(command.symbol), side, price, left);
+            let node = Node::order(id, side, left);
             let slot = self.nodes.insert(node, ()).expect("far fewer than 2^32 orders");
             self.slots[id as usize] = slot;
-            book.rest(&mut self.nodes, slot);
+            book.rest(&mut self.nodes, slot, price);
         }
     }
 }
