@@ -236,7 +236,6 @@ impl Stops {
 
     /// All levels of one kind, nearest first: the slots of their oldest.
     pub(super) fn levels(&self, by: TriggerBy, side: Side) -> impl Iterator<Item = u32> + '_ {
-        let ladder = self.ladder(by, side);
-        std::iter::successors(ladder.first(), move |step| ladder.below(step.key)).map(|step| step.oldest)
+        self.ladder(by, side).steps().map(|step| step.oldest)
     }
 }

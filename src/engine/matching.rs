@@ -87,7 +87,7 @@ impl Engine {
             if taker.terms.notional.wrapping_add(worth) > notional_max {
                 break Stop::Uncountable;
             }
-            if may_run_short {
+            if may_run_short && self.markets[market].rules.cost(worth, quantity) > taker.in_hand {
                 quantity = self.payable(taker, price, quantity);
                 worth = notional(price, quantity);
                 if quantity == 0 {

@@ -100,7 +100,10 @@ impl Engine {
             Stop::Uncountable => (Some(ExecutionType::Expired), Code::MaxNotional),
             Stop::WouldTake => (Some(ExecutionType::Expired), Code::WouldTake),
         };
-        self.release_taker(taker);
+        // What is filled and paid for holds nothing.
+        if event.is_some() || taker.in_hand != 0 {
+            self.release_taker(taker);
+        }
         if let Some(event) = event {
             taker.head.leaves = 0;
             self.tell(&taker.head, &mut taker.terms, event, Some(Because::from(code)), events);

@@ -14,7 +14,7 @@
 //! turning a command into the engine's terms, the engine, and reading the trades it reports; not making or reading the file,
 //! nor building the empty engine. Commands are turned 32 at a time, as a venue's executor takes them from its queue, and the
 //! whole engine looks ahead at the orders that cancels among them name, as it does there; so does the book. Latency is a run
-//! of its own, with a look at the clock around every command that has been turned and looked ahead at.
+//! of its own, with a look at the clock around every command, which is turned by itself: all that it costs is in it.
 //!
 //! Leave nothing else running: ratios are taken within a round, but a busy machine still widens the ranges.
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use cpu_time::ThreadTime;
 
 use crate::command::Commands;
-use crate::engines::{BATCH, Engine, Name, Visit};
+use crate::engines::{Engine, Name, Visit};
 use crate::statistics::{Samples, quantile};
 use crate::tape::Tape;
 
@@ -26,7 +26,7 @@ impl Visit for Run<'_> {
     }
 }
 
-/// One run with a look at the clock around every command: nanoseconds each.
+/// One run with a look at the clock around every command, which is read by itself: nanoseconds each.
 struct Latency<'a>(&'a Commands);
 
 impl Visit for Latency<'_> {
@@ -36,13 +36,11 @@ impl Visit for Latency<'_> {
         let mut engine = E::new(self.0);
         let mut tape = Tape::default();
         let mut times = Vec::with_capacity(self.0.list.len());
-        for batch in self.0.list.chunks(BATCH) {
-            engine.read(batch);
-            for (at, command) in batch.iter().enumerate() {
-                let start = Instant::now();
-                engine.apply(at, command, &mut tape);
-                times.push(nanoseconds(start));
-            }
+        for command in &self.0.list {
+            let start = Instant::now();
+            engine.read(std::slice::from_ref(command));
+            engine.apply(0, command, &mut tape);
+            times.push(nanoseconds(start));
         }
         assert!(tape.trades > 0, "the commands trade: {tape}");
         times

@@ -109,9 +109,20 @@ impl Ladder {
         self.best_key
     }
 
-    /// The level of the highest key.
-    pub fn first(&self) -> Option<Step> {
-        if self.best == NONE { None } else { Some(self.step(self.best_key, self.best)) }
+    /// All levels, the highest key first.
+    #[inline]
+    pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
+        let mut entry = self.directory.last();
+        let mut left = entry.map_or(0, |entry| self.pages[entry.page].used);
+        std::iter::from_fn(move || {
+            if left == 0 {
+                entry = self.directory.before(entry?.number);
+                left = self.pages[entry?.page].used;
+            }
+            let (Entry { number, page }, offset) = (entry?, left.checked_ilog2()?);
+            left &= !(1 << offset);
+            Some(self.step((number << PAGE_BITS) | i64::from(offset), (page << PAGE_BITS) | offset))
+        })
     }
 
     /// The level of the highest key below `key`.

@@ -115,9 +115,9 @@ impl Book {
     }
 
     /// All levels of a side, best first.
+    #[inline]
     pub fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
-        let first = self.ladder(side).first().map(|step| Level::new(side, step));
-        std::iter::successors(first, move |level| self.behind(side, level.price))
+        self.ladder(side).steps().map(move |step| Level::new(side, step))
     }
 
     /// The slot of the oldest node at a price.
