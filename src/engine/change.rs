@@ -42,6 +42,7 @@ impl Engine {
     }
 
     /// Cancels the orders of an account that a filter lets through, oldest first.
+    #[inline(never)]
     pub(super) fn cancel_all(&mut self, filter: &CancelAll, events: &mut Events) -> Outcome {
         let CancelAll { account, instrument, side } = *filter;
         if !self.ledger.contains(account.0) {
@@ -103,6 +104,7 @@ impl Engine {
     }
 
     /// Changes the terms of a live order.
+    #[inline(never)]
     pub(super) fn replace(&mut self, replace: &Replace, events: &mut Events) -> Outcome {
         let order_id = replace.order_id;
         let slot = match self.orders.find(replace.account.0, order_id.0) {

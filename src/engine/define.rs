@@ -18,6 +18,7 @@ pub(super) const INSTRUMENTS_MAX: usize = 65_536;
 
 impl Engine {
     /// Defines the next instrument, or changes the rules of one.
+    #[inline(never)]
     pub(super) fn define_instrument(&mut self, spec: &InstrumentSpec, events: &mut Events) -> Outcome {
         let known = self.instruments.iter().position(|instrument| instrument.spec.symbol == spec.symbol);
         let number = known.unwrap_or(self.instruments.len());
@@ -86,6 +87,7 @@ impl Engine {
     }
 
     /// Opens the next account.
+    #[inline(never)]
     pub(super) fn open_account(&mut self, spec: &AccountSpec) -> Outcome {
         let balances = spec.balances.as_deref().unwrap_or_default();
         let fits = |amount: Money| amount >= Money::ZERO && amount <= Money::BALANCE_MAX;
@@ -104,6 +106,7 @@ impl Engine {
     }
 
     /// Adds to a balance, or takes from it. An unchecked account has none, and nothing happens.
+    #[inline(never)]
     pub(super) fn deposit(&mut self, account: u32, asset: AssetName, amount: Money) -> Outcome {
         if !self.ledger.contains(account) {
             return Outcome::NotFound;
@@ -115,6 +118,7 @@ impl Engine {
     }
 
     /// Halts an instrument, or ends that.
+    #[inline(never)]
     pub(super) fn set_halted(&mut self, instrument: InstrumentId, halted: bool) -> Outcome {
         match self.markets.find_mut(instrument.0) {
             Some(market) => {

@@ -53,6 +53,7 @@ impl Engine {
     }
 
     /// Arms, renews or disarms an account's switch.
+    #[inline(never)]
     pub(super) fn cancel_after(&mut self, account: u32, timeout_ns: i64) -> Outcome {
         if !self.ledger.contains(account) {
             return Outcome::NotFound;

@@ -158,6 +158,7 @@ impl Engine {
         if self.next_due <= self.now {
             self.expire_due(events);
         }
+        // Placing stays here, what is rarer is called: what is run most stays close together.
         match command {
             Command::Place(place) => self.place(place, events),
             Command::Cancel { account, order_id } => self.cancel(account.0, order_id.0, events),

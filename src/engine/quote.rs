@@ -48,6 +48,7 @@ impl Offer {
 
 impl Engine {
     /// Replaces an exchange's quote.
+    #[inline(never)]
     pub(super) fn quote(&mut self, quote: &Quote, events: &mut Events) -> Outcome {
         let instrument = self.instruments.get(quote.instrument.0 as usize);
         let Some(instrument) = instrument else { return Outcome::Refused(Code::UnknownSymbol) };
@@ -76,6 +77,7 @@ impl Engine {
     }
 
     /// Takes an exchange's levels out of one book, or of all.
+    #[inline(never)]
     pub(super) fn withdraw_quotes(
         &mut self,
         exchange: &ExchangeName,
