@@ -15,6 +15,7 @@
 
 #![allow(clippy::arithmetic_side_effects, reason = "small numbers; an overflow fails the test")]
 
+mod audit;
 mod expiry;
 mod external;
 mod ledger;
