@@ -260,3 +260,55 @@ impl Account {
         self.rows[asset].free += amount;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> AssetName {
+        AssetName::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_venue_has_so_many_assets_and_no_more() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.asset(name("BTC")), Some(0));
+        while ledger.assets.len() < ASSETS_MAX - 1 {
+            ledger.assets.push(name("OLD"));
+            ledger.pots.push(Pot::default());
+        }
+        assert_eq!(ledger.asset(name("LAST")), Some(ASSETS_MAX - 1));
+        assert_eq!(ledger.asset(name("MORE")), None);
+        assert_eq!(ledger.asset(name("BTC")), Some(0));
+    }
+
+    #[test]
+    fn who_has_more_than_a_deposit_may_bring_is_refused_more_and_nothing_else() {
+        let mut ledger = Ledger::default();
+        let account = ledger.open(AccountName::parse("a").unwrap(), true).unwrap();
+        let most = Money::BALANCE_MAX.units();
+        assert_eq!(ledger.deposit(account, name("BTC"), most), Ok(()));
+        assert_eq!(ledger.deposit(account, name("BTC"), 1), Err(Refusal::TooMuch));
+        ledger.account_mut(account).receive(0, 5);
+        assert_eq!(ledger.deposit(account, name("BTC"), 0), Ok(()));
+        assert_eq!(ledger.deposit(account, name("BTC"), -4), Ok(()));
+        assert_eq!(ledger.deposit(account, name("BTC"), -most - 2), Err(Refusal::TooLittle));
+        assert_eq!(ledger.row(account, 0).free, most + 1);
+        assert_eq!(ledger.sums(0), [0, 0, most - 4]);
+        assert_eq!(ledger.find(account).map(|account| account.name), AccountName::parse("a").ok());
+        assert!(ledger.find(account + 1).is_none());
+    }
+
+    #[test]
+    fn fees_and_what_the_world_gained_are_kept_apart() {
+        let mut ledger = Ledger::default();
+        let asset = ledger.asset(name("BTC")).unwrap();
+        ledger.take_fee(asset, 3);
+        ledger.take_fee(asset, 4);
+        ledger.world(asset, -2);
+        assert_eq!((ledger.fees(asset), ledger.sums(asset)), (7, [7, -2, 0]));
+        assert_eq!(ledger.fees(asset + 1), 0);
+        ledger.set_sums(asset, [1, 2, 3]);
+        assert_eq!(ledger.sums(asset), [1, 2, 3]);
+    }
+}

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::{
     HistoryError, Parts, Reached, Source, goes_back_to_the_first,
+    pace::Pace,
     store::Store,
     transaction::{self, Gap, TRANSACTION_EXECUTIONS, take_in},
 };
@@ -35,8 +36,6 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 /// How much nicer than others the thread is (`nice(2)`).
 #[cfg(target_os = "linux")]
 const NICE: i32 = 19;
-/// How many times as long as it took in what was traded it rests, while more is: a fifth of a core at most.
-const RESTS: u32 = 4;
 
 /// How the thread ends; an error if it panicked.
 pub type Ended = oneshot::Receiver<()>;
@@ -188,6 +187,7 @@ impl Projector {
         self.passed(&mut store, from)?;
         let mut durable = from.segment;
         let mut stopped_until = None;
+        let mut pace = Pace::new();
         loop {
             let began = Instant::now();
             let taken_in = take_in(&mut *self.source, &mut store, self.gap)?;
@@ -197,9 +197,10 @@ impl Projector {
                 self.passed(&mut store, end)?;
                 durable = end.segment;
             }
+            let in_the_way = pace.rest_after(took);
             let rest = match (taken_in.executions < TRANSACTION_EXECUTIONS, self.source.is_growing()) {
                 (true, _) => REST,
-                (false, true) => took * RESTS,
+                (false, true) => in_the_way,
                 (false, false) => Duration::ZERO,
             };
             if self.shared.stopped_within(rest) {

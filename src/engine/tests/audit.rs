@@ -1,6 +1,7 @@
 //! The audit finds what is wrong: each test breaks a sound state in one place.
 
 use super::Play;
+use crate::domain::Side;
 use crate::engine::{Engine, Limits};
 
 /// An engine with an open order of account 0, whose assets are BTC (0) and USD (1).
@@ -52,4 +53,22 @@ fn an_order_that_stands_nowhere_is_found() {
     let mut engine = engine();
     engine.open_orders += 1;
     engine.audit();
+}
+
+#[test]
+#[should_panic(expected = "no client order crosses a level")]
+fn an_order_that_a_level_crosses_is_found() {
+    let mut engine = engine();
+    let slot = engine.orders.insert_quote(0, 0, Side::Sell, 90, 5);
+    engine.markets[0].book.rest(&mut engine.orders.nodes, slot, 90);
+    engine.audit();
+}
+
+#[test]
+fn exchanges_may_cross_each_other() {
+    let mut play = Play::new(Limits::default());
+    for line in ["quote kraken 100x5 101x5", "quote binance 98x5 99x5", "at 1 tick"] {
+        play.line(line);
+    }
+    assert!(play.engine.markets[0].book.is_crossed());
 }
