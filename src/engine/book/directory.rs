@@ -188,6 +188,8 @@ mod tests {
             assert_eq!(directory.before(probe).map(|entry| (entry.number, entry.page)), before.map(|(n, p)| (*n, *p)));
             assert_eq!(directory.last().map(|entry| entry.number), map.last_key_value().map(|(number, _)| *number));
             assert!(directory.lower.iter().all(|chunk| !chunk.entries.is_empty() && chunk.entries.len() <= CHUNK_MAX));
+            assert!(directory.best.len() <= CHUNK_MAX);
+            assert!(directory.lower.len() <= map.len() / 32 + 2, "what has become small is joined");
         }
         for number in map.keys() {
             directory.remove(*number);
