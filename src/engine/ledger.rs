@@ -300,6 +300,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_counts_as_what_an_account_has() {
+        let mut ledger = Ledger::default();
+        let account = ledger.open(AccountName::parse("a").unwrap(), true).unwrap();
+        let most = Money::BALANCE_MAX.units();
+        for (free, held, is_full) in [(most, 0, false), (most - 1, 1, false), (most - 1, 2, true), (1, most, true)] {
+            ledger.set_row(account, 0, free, held);
+            assert_eq!(ledger.account(account).is_full(0), is_full, "{free} + {held}");
+        }
+    }
+
+    #[test]
     fn fees_and_what_the_world_gained_are_kept_apart() {
         let mut ledger = Ledger::default();
         let asset = ledger.asset(name("BTC")).unwrap();
