@@ -19,9 +19,9 @@ pub struct Driver {
     venue: Venue,
     seq: u64,
     events: Events,
-    /// What has been read ahead: of each command either the order or the cancel means something, so that reading does not
-    /// have to guess which.
-    inputs: Vec<[Input; 2]>,
+    /// What has been read ahead: an order of each command, though of a cancel it means nothing, so that reading does not have to
+    /// guess which it is.
+    orders: Vec<Input>,
     /// The orders that the cancels among them name.
     canceled: Vec<OrderId>,
 }
@@ -32,7 +32,7 @@ impl Engine for Driver {
             venue: Venue::new(Limits::default()),
             seq: 0,
             events: Events::default(),
-            inputs: vec![[Input::Place(place()), cancel(0)]; BATCH],
+            orders: vec![Input::Place(place()); BATCH],
             canceled: vec![OrderId(0); BATCH],
         };
         for symbol in 0..commands.symbols {
@@ -48,15 +48,11 @@ impl Engine for Driver {
     #[inline]
     fn read(&mut self, batch: &[Command]) {
         let mut count = 0;
-        for ([order, cancel], command) in self.inputs.iter_mut().zip(batch) {
-            let id = OrderId(command.id);
+        for (order, command) in self.orders.iter_mut().zip(batch) {
             if let Input::Place(place) = order {
                 fill(place, command);
             }
-            if let Input::Cancel { order_id, .. } = cancel {
-                *order_id = id;
-            }
-            self.canceled[count] = id;
+            self.canceled[count] = OrderId(command.id);
             count += usize::from(command.kind == Kind::Cancel);
         }
         self.venue.look_ahead(self.canceled[..count].iter().copied());
@@ -66,20 +62,18 @@ impl Engine for Driver {
     fn apply(&mut self, at: usize, command: &Command, tape: &mut Tape) {
         self.seq += 1;
         self.events.clear();
-        let input = &self.inputs[at][usize::from(command.kind == Kind::Cancel)];
-        let outcome = self.venue.apply(self.seq, Nanos(self.seq as i64), input, &mut self.events);
+        let now = Nanos(self.seq as i64);
         if command.kind == Kind::Cancel {
+            let cancel = Input::Cancel { account: AccountId(0), order_id: OrderId(command.id) };
+            let outcome = self.venue.apply(self.seq, now, &cancel, &mut self.events);
             return tape.cancel(matches!(outcome, Outcome::Canceled(_)));
         }
+        self.venue.apply(self.seq, now, &self.orders[at], &mut self.events);
         for trade in &self.events.trades {
             let Source::Order(maker) = trade.maker else { continue };
             tape.trade(maker.0, command.id, trade.price.ticks() as u64, trade.quantity.lots() as u64);
         }
     }
-}
-
-fn cancel(id: u64) -> Input {
-    Input::Cancel { account: AccountId(0), order_id: OrderId(id) }
 }
 
 /// Makes an order of a command, in the place of an earlier one.
