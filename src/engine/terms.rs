@@ -145,6 +145,8 @@ pub(super) struct Beside {
     pub(super) status: Status,
 }
 
+const _: () = assert!(size_of::<Beside>() == 32, "an order fits a cache line, with its node");
+
 impl Beside {
     /// Beside a quote, whose price and size its market knows.
     pub(super) const fn quote(instrument: u32, price: i64) -> Self {
