@@ -4,7 +4,7 @@
 //! ended order can no longer do. Every operation is O(1).
 
 use super::table::{NONE, Table};
-use super::terms::{Head, NEVER, Terms};
+use super::terms::{Aside, Head, NEVER, Terms};
 use crate::domain::{Code, OrderType, SelfTradePrevention, Side, Status, TimeInForce, TriggerBy};
 
 /// An order that has ended. Its fields lie in another order than in [`Terms`], so that they are copied one by one: two that were
@@ -30,6 +30,23 @@ pub(super) struct Closed {
 }
 
 impl Closed {
+    const BLANK: Self = Self {
+        notional: 0,
+        cum: 0,
+        quantity: 0,
+        price: 0,
+        created_at: 0,
+        id: 0,
+        instrument: NONE,
+        account: NONE,
+        status: Status::Received,
+        order_type: OrderType::Limit,
+        code: None,
+        stp: SelfTradePrevention::None,
+        time_in_force: TimeInForce::Gtc,
+        side: Side::Buy,
+    };
+
     #[inline(always)]
     const fn new(head: &Head, terms: &Terms) -> Self {
         Self {
@@ -63,7 +80,7 @@ pub(super) const fn is_narrow(notional: i128) -> bool {
 pub(super) struct Ring {
     ended: Table<Closed>,
     /// Where more of each is kept, apart, so that giving that back need not fetch the order.
-    extras: Table<u32>,
+    asides: Table<Aside>,
     /// Where the next one goes; once the ring is full, the place of the oldest.
     next: u32,
     kept: u32,
@@ -71,7 +88,7 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) const fn new(kept: u32) -> Self {
-        Self { ended: Table::new(), extras: Table::new(), next: 0, kept }
+        Self { ended: Table::new(), asides: Table::new(), next: 0, kept }
     }
 
     /// How many are kept.
@@ -97,7 +114,7 @@ impl Ring {
             expire_at: NEVER,
             created_at,
             updated_at: created_at,
-            extra: self.extras[place],
+            aside: self.asides[place],
             order_type,
             time_in_force,
             stp,
@@ -115,28 +132,26 @@ impl Ring {
         self.next
     }
 
-    /// Keeps an order there, and where more of it is kept. Returns where more is kept of what is forgotten, or [`NONE`].
+    /// Keeps an order there, and where more of it is kept. Returns where more is kept of what is forgotten.
     #[inline(always)]
-    pub(super) fn push(&mut self, head: &Head, terms: &Terms, extra: u32) -> u32 {
+    pub(super) fn push(&mut self, head: &Head, terms: &Terms, aside: Aside) -> Aside {
         let (place, next) = (self.next, self.after(self.next));
-        if let (Some(closed), Some(kept)) = (self.ended.find_mut(place), self.extras.find_mut(place)) {
-            *closed = Closed::new(head, terms);
-            self.next = next;
-            return std::mem::replace(kept, extra);
+        if !self.ended.contains(place) {
+            self.grow();
         }
-        self.grow(head, terms, extra)
+        let (Some(closed), Some(kept)) = (self.ended.find_mut(place), self.asides.find_mut(place)) else { return aside };
+        *closed = Closed::new(head, terms);
+        self.next = next;
+        std::mem::replace(kept, aside)
     }
 
-    /// Keeps an order while there are fewer than are kept.
+    /// Makes the next place, unless none are kept. Takes no order, so that one that ends may stay in registers.
     #[cold]
-    fn grow(&mut self, head: &Head, terms: &Terms, extra: u32) -> u32 {
-        if self.kept == 0 {
-            return extra;
+    fn grow(&mut self) {
+        if self.kept > 0 {
+            self.ended.push(Closed::BLANK);
+            self.asides.push(Aside::NOTHING);
         }
-        self.ended.push(Closed::new(head, terms));
-        self.extras.push(extra);
-        self.next = self.after(self.next);
-        NONE
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ use super::book::{Node, Nodes, Owner};
 use super::closed::{Ring, is_narrow};
 use super::index::{Index, Place as Known};
 use super::table::{NONE, Table};
-use super::terms::{Beside, Extra, Head, NEVER, Order, Terms};
+use super::terms::{Aside, Beside, Extra, Head, NEVER, Order, Terms};
 use crate::domain::{ClientOrderId, Side, TriggerBy};
 
 /// Every order that the engine knows.
@@ -70,7 +70,7 @@ impl Orders {
             expire_at: NEVER,
             created_at: beside.created_at,
             updated_at: beside.created_at,
-            extra: beside.extra,
+            aside: beside.aside,
             order_type: beside.order_type,
             time_in_force: beside.time_in_force,
             stp: beside.stp,
@@ -79,12 +79,12 @@ impl Orders {
             code: None,
             post_only: false,
         };
-        if beside.extra == NONE { terms } else { self.with_extra(terms) }
+        if beside.aside.is_nothing() { terms } else { self.with_extra(terms) }
     }
 
     #[inline(always)]
     fn with_extra(&self, terms: Terms) -> Terms {
-        let extra = &self.extras[terms.extra];
+        let extra = &self.extras[terms.aside.place()];
         Terms {
             notional: extra.notional,
             quantity: extra.quantity,
@@ -103,11 +103,11 @@ impl Orders {
     pub(super) fn store(&mut self, slot: u32, terms: &Terms) {
         let (node, beside) = self.nodes.pair_mut(slot);
         beside.status = terms.status;
-        if beside.extra != NONE {
-            let client_order_id = self.extras[beside.extra].client_order_id;
-            self.extras[beside.extra] = Extra::new(terms, client_order_id);
+        if !beside.aside.is_nothing() {
+            let kept = &mut self.extras[beside.aside.place()];
+            *kept = Extra::new(terms, kept.client_order_id);
         } else if !terms.is_plain(node.leaves) {
-            beside.extra = Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, None));
+            beside.aside = Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, None));
         }
     }
 
@@ -116,30 +116,32 @@ impl Orders {
     pub(super) fn note_trade(&mut self, slot: u32, terms: &Terms) {
         let beside = self.nodes.beside_mut(slot);
         beside.status = terms.status;
-        if beside.extra == NONE {
-            beside.extra = Self::keep_blank(&mut self.extras, &mut self.extras_free);
+        if beside.aside.is_nothing() {
+            beside.aside = Self::keep_blank(&mut self.extras, &mut self.extras_free);
         }
-        let extra = &mut self.extras[beside.extra];
+        let extra = &mut self.extras[beside.aside.place()];
         (extra.quantity, extra.cum, extra.notional) = (terms.quantity, terms.cum, terms.notional);
         extra.updated_at = terms.updated_at;
     }
 
     /// The client's own id of an order.
     #[inline(always)]
-    pub(super) fn client_order_id(&self, extra: u32) -> Option<ClientOrderId> {
-        self.extras.find(extra).and_then(|extra| extra.client_order_id)
+    pub(super) fn client_order_id(&self, aside: Aside) -> Option<ClientOrderId> {
+        self.extras.find(aside.place()).and_then(|extra| extra.client_order_id)
     }
 
     /// A live order.
     pub(super) fn live(&self, slot: u32) -> Order {
         let terms = self.terms(slot);
-        Order { head: self.head(slot), terms, client_order_id: self.client_order_id(terms.extra) }
+        Order { head: self.head(slot), terms, client_order_id: self.client_order_id(terms.aside) }
     }
 
     /// An order that has ended.
     pub(super) fn closed(&self, place: u32) -> Order {
         let (head, terms) = self.closed.order(place);
-        let Some(extra) = self.extras.find(terms.extra) else { return Order { head, terms, client_order_id: None } };
+        let Some(extra) = self.extras.find(terms.aside.place()) else {
+            return Order { head, terms, client_order_id: None };
+        };
         let Extra { notional, trigger, expire_at, trigger_by, post_only, client_order_id, .. } = *extra;
         Order { head, terms: Terms { notional, trigger, expire_at, trigger_by, post_only, ..terms }, client_order_id }
     }
@@ -148,18 +150,19 @@ impl Orders {
     #[inline(always)]
     pub(super) fn insert(&mut self, head: &Head, terms: &Terms) -> u32 {
         let Head { id, account, instrument, side, price, leaves } = *head;
-        let mut extra = terms.extra;
-        if extra != NONE {
-            self.extras[extra] = Extra::new(terms, self.extras[extra].client_order_id);
+        let mut aside = terms.aside;
+        if !aside.is_nothing() {
+            let kept = &mut self.extras[aside.place()];
+            *kept = Extra::new(terms, kept.client_order_id);
         } else if !terms.is_plain(leaves) {
-            extra = Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, None));
+            aside = Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, None));
         }
         let beside = Beside {
             price,
             account,
             instrument,
             created_at: terms.created_at,
-            extra,
+            aside,
             order_type: terms.order_type,
             time_in_force: terms.time_in_force,
             stp: terms.stp,
@@ -180,30 +183,31 @@ impl Orders {
         self.nodes.insert(node, beside).expect("open orders and quotes are bounded far below 2^32")
     }
 
-    /// Keeps what a new order has aside, and returns where; [`NONE`] if there is nothing.
+    /// Keeps what a new order has aside, and returns where.
     #[inline(always)]
-    pub(super) fn keep_extra(&mut self, terms: &Terms, client: Option<&ClientOrderId>) -> u32 {
+    pub(super) fn keep_extra(&mut self, terms: &Terms, client: Option<&ClientOrderId>) -> Aside {
         if client.is_none() && !terms.has_more() {
-            return NONE;
+            return Aside::NOTHING;
         }
         Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, client.copied()))
     }
 
     /// Makes a place where all is as of an order that has nothing aside.
     #[inline(never)]
-    fn keep_blank(extras: &mut Table<Extra>, free: &mut Vec<u32>) -> u32 {
+    fn keep_blank(extras: &mut Table<Extra>, free: &mut Vec<u32>) -> Aside {
         Self::keep(extras, free, Extra::BLANK)
     }
 
     #[inline(never)]
-    fn keep(extras: &mut Table<Extra>, free: &mut Vec<u32>, extra: Extra) -> u32 {
-        match free.pop() {
+    fn keep(extras: &mut Table<Extra>, free: &mut Vec<u32>, extra: Extra) -> Aside {
+        let place = match free.pop() {
             Some(place) => {
                 extras[place] = extra;
                 place
             }
             None => extras.push(extra).unwrap_or(NONE),
-        }
+        };
+        Aside::new(place, extra.is_told())
     }
 
     /// Where an order of this account is; another's is not found, nor one that was refused for its unknown symbol: there is
@@ -267,31 +271,29 @@ impl Orders {
     /// [`NONE`] if it never had one.
     #[inline(always)]
     pub(super) fn close(&mut self, slot: u32, head: &Head, terms: &Terms) {
-        let mut extra = terms.extra;
+        let mut aside = terms.aside;
         if slot != NONE {
-            extra = self.nodes.free(slot).extra;
+            aside = self.nodes.free(slot).aside;
         }
-        if extra != NONE || !is_narrow(terms.notional) {
-            extra = self.keep_ended(extra, terms.notional);
+        if aside.is_told() || !is_narrow(terms.notional) {
+            aside = self.keep_ended(aside, terms.notional);
+        } else if !aside.is_nothing() {
+            self.extras_free.push(aside.place());
+            aside = Aside::NOTHING;
         }
         self.index.close(head.id, self.closed.next_place(), u64::from(self.closed.kept()));
-        let forgotten = self.closed.push(head, terms, extra);
-        if forgotten != NONE {
-            self.extras_free.push(forgotten);
+        let forgotten = self.closed.push(head, terms, aside);
+        if !forgotten.is_nothing() {
+            self.extras_free.push(forgotten.place());
         }
     }
 
-    /// Keeps what an ended order has aside, if that still means something, and returns where.
+    /// Keeps what an ended order traded for beside the rest that it has aside, and returns where.
     #[inline(never)]
-    fn keep_ended(&mut self, extra: u32, notional: i128) -> u32 {
-        let place = if extra == NONE { Self::keep_blank(&mut self.extras, &mut self.extras_free) } else { extra };
-        let kept = &mut self.extras[place];
-        kept.notional = notional;
-        if kept.is_told() || !is_narrow(notional) {
-            return place;
-        }
-        self.extras_free.push(place);
-        NONE
+    fn keep_ended(&mut self, aside: Aside, notional: i128) -> Aside {
+        let aside = if aside.is_nothing() { Self::keep_blank(&mut self.extras, &mut self.extras_free) } else { aside };
+        self.extras[aside.place()].notional = notional;
+        aside
     }
 
     /// Gives back the slot of a quote that no longer stands.

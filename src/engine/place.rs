@@ -44,7 +44,7 @@ impl Engine {
         let (id, account, side) = (order_id.0, place.account.0, place.side);
         let head = Head { id, account, instrument, side, price: 0, leaves: 0 };
         let mut terms = Terms { post_only: false, ..Terms::received(place, 0, self.now) };
-        terms.extra = self.orders.keep_extra(&terms, place.client_order_id.as_ref());
+        terms.aside = self.orders.keep_extra(&terms, place.client_order_id.as_ref());
         self.tell(&head, &mut terms, ExecutionType::Rejected, Some(because), events);
         self.retire(NONE, &head, &terms);
     }
@@ -55,7 +55,7 @@ impl Engine {
         let (id, account, side) = (order_id.0, place.account.0, place.side);
         let head = Head { id, account, instrument: market, side, price, leaves: quantity };
         let mut terms = Terms { trigger, trigger_by, expire_at, ..Terms::received(place, quantity, self.now) };
-        terms.extra = self.orders.keep_extra(&terms, place.client_order_id.as_ref());
+        terms.aside = self.orders.keep_extra(&terms, place.client_order_id.as_ref());
         let in_hand = self.hold_first(&head, &terms, hold);
         self.tell(&head, &mut terms, ExecutionType::Accepted, None, events);
         if trigger > 0 {

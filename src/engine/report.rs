@@ -6,7 +6,7 @@ use super::book::UNLIMITED_SHARE;
 use super::ledger::Account;
 use super::orders::Orders;
 use super::table::NONE;
-use super::terms::{Head, NEVER, Order, Progress, Terms};
+use super::terms::{Aside, Head, NEVER, Order, Progress, Terms};
 use super::{Counters, Engine};
 use crate::domain::{
     AccountId, Code, Events, ExecId, Execution, ExecutionType, Fill, InstrumentId, LevelChange, Nanos, OrderId, OrderType,
@@ -117,16 +117,16 @@ impl Orders {
     /// Adds to the last execution what few orders have.
     #[inline(always)]
     pub(super) fn tell_more(&self, terms: &Terms, events: &mut Events) {
-        if terms.extra != NONE {
-            self.tell_extra(terms.extra, terms.trigger, terms.expire_at, events);
+        if terms.aside.is_told() {
+            self.tell_extra(terms.aside, terms.trigger, terms.expire_at, events);
         }
     }
 
     /// Takes values, not the terms, so that these may stay in registers.
     #[inline(never)]
-    fn tell_extra(&self, extra: u32, trigger: i64, expire_at: i64, events: &mut Events) {
+    fn tell_extra(&self, aside: Aside, trigger: i64, expire_at: i64, events: &mut Events) {
         if let Some(execution) = events.executions.last_mut() {
-            execution.client_order_id = self.client_order_id(extra);
+            execution.client_order_id = self.client_order_id(aside);
             execution.trigger_price = Price::new(trigger);
             execution.expire_at = Some(Nanos(expire_at)).filter(|end| end.0 != NEVER);
         }

@@ -192,8 +192,8 @@ impl Rules {
     /// What a buy pays as a taker for `notional`.
     #[inline]
     pub(super) fn cost(&self, notional: i128, lots: i64) -> i128 {
-        let fee = if self.received { 0 } else { self.fee(Side::Buy, Liquidity::Taker, notional, lots) };
-        self.value(notional) + fee
+        let pays_fees = self.has_fees && !self.received;
+        self.value(notional) + if pays_fees { self.fee(Side::Buy, Liquidity::Taker, notional, lots) } else { 0 }
     }
 
     /// Whether limit prices must be within a band.

@@ -43,8 +43,7 @@ pub(super) struct Terms {
     pub(super) created_at: i64,
     /// When it last changed.
     pub(super) updated_at: i64,
-    /// Where its [`Extra`] is kept, or [`NONE`].
-    pub(super) extra: u32,
+    pub(super) aside: Aside,
     pub(super) order_type: OrderType,
     pub(super) time_in_force: TimeInForce,
     pub(super) stp: SelfTradePrevention,
@@ -67,7 +66,7 @@ impl Terms {
             expire_at: NEVER,
             created_at: now,
             updated_at: now,
-            extra: NONE,
+            aside: Aside::NOTHING,
             order_type: request.order_type,
             time_in_force: request.time_in_force,
             stp: request.stp,
@@ -138,7 +137,7 @@ pub(super) struct Beside {
     pub(super) created_at: i64,
     pub(super) account: u32,
     pub(super) instrument: u32,
-    pub(super) extra: u32,
+    pub(super) aside: Aside,
     pub(super) order_type: OrderType,
     pub(super) time_in_force: TimeInForce,
     pub(super) stp: SelfTradePrevention,
@@ -155,7 +154,7 @@ impl Beside {
             created_at: 0,
             account: NONE,
             instrument,
-            extra: NONE,
+            aside: Aside::NOTHING,
             order_type: OrderType::Limit,
             time_in_force: TimeInForce::Gtc,
             stp: SelfTradePrevention::None,
@@ -167,6 +166,40 @@ impl Beside {
 impl Default for Beside {
     fn default() -> Self {
         Self::quote(NONE, 0)
+    }
+}
+
+/// Where an order's [`Extra`] is kept, if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Aside(u32);
+
+impl Aside {
+    /// Nowhere: its line says all.
+    pub(super) const NOTHING: Self = Self(NONE);
+    /// The bit of what only says how far an order has traded: nothing of it is told besides.
+    const UNTOLD: u32 = 1 << 31;
+
+    /// A place; there are fewer than 2^31 - 1.
+    #[inline(always)]
+    pub(super) const fn new(place: u32, is_told: bool) -> Self {
+        Self(if is_told { place & !Self::UNTOLD } else { place | Self::UNTOLD })
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_nothing(self) -> bool {
+        self.0 == NONE
+    }
+
+    /// Whether there is what is told with every execution of the order, and even after its end.
+    #[inline(always)]
+    pub(super) const fn is_told(self) -> bool {
+        self.0 & Self::UNTOLD == 0
+    }
+
+    /// The place; of nothing, one that is never used.
+    #[inline(always)]
+    pub(super) const fn place(self) -> u32 {
+        self.0 & !Self::UNTOLD
     }
 }
 

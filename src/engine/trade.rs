@@ -92,17 +92,17 @@ impl Engine {
         let node = &self.orders.nodes[maker];
         let (owner, leaves) = (node.owner, node.leaves - quantity);
         events.trades.push(deal.told(market, side, source(node), Source::Order(OrderId(id)), self.now));
-        let (head, mut terms) = (self.orders.head(maker), self.orders.terms(maker));
         let mut clerk = Clerk { ledger: &mut self.ledger, last: &mut self.last, events, now: self.now };
         let Taker { head: incoming, terms: of_taker, in_hand, .. } = taker;
         let checked = clerk.settle(incoming, of_taker, incoming.leaves, in_hand, &deal, Liquidity::Taker, &self.orders);
+        let (head, mut terms) = (self.orders.head(maker), self.orders.terms(maker));
         let other_checked = match owner {
             // What a maker buys has a limit: it has nothing in hand.
             Owner::Client => clerk.settle(&head, &mut terms, leaves, &mut 0, &deal, Liquidity::Maker, &self.orders),
             Owner::Exchange => false,
         };
         if checked != other_checked {
-            clerk.settle_world(&deal, if checked { side.opposite() } else { side });
+            clerk.settle_world(rules, deal.base, deal.value, if checked { side.opposite() } else { side });
         }
         let total = book.fill_front(side.opposite(), &mut self.orders.nodes, quantity);
         let triggers = stops.any(TriggerBy::Last);
@@ -140,7 +140,7 @@ impl Engine {
         events.trades.push(deal.told(market, side, source(&self.orders.nodes[maker]), taker, self.now));
         let mut clerk = Clerk { ledger: &mut self.ledger, last: &mut self.last, events, now: self.now };
         if clerk.settle(&head, &mut terms, leaves, &mut 0, &deal, Liquidity::Maker, &self.orders) {
-            clerk.settle_world(&deal, side);
+            clerk.settle_world(rules, deal.base, deal.value, side);
         }
         let total = book.fill(&mut self.orders.nodes, maker, quantity);
         if leaves == 0 {
@@ -196,10 +196,10 @@ impl Clerk<'_> {
         self.ledger.take_fee(if rules.fee_in_base(side) { rules.base } else { rules.quote }, fee);
     }
 
-    /// Books the side of an exchange, or of an account that is not checked, against a client's that is.
+    /// Books the side of an exchange, or of an account that is not checked, against a client's that is. Takes values, not the
+    /// deal, so that this may stay in registers.
     #[inline(never)]
-    fn settle_world(&mut self, deal: &Deal, side: Side) {
-        let Deal { rules, base, value, .. } = *deal;
+    fn settle_world(&mut self, rules: &Rules, base: i128, value: i128, side: Side) {
         let (base, quote) = match side {
             Side::Buy => (base, -value),
             Side::Sell => (-base, value),

@@ -4,7 +4,7 @@ use super::Orders;
 use crate::domain::ClientOrderId;
 use crate::engine::index::{Index, Place};
 use crate::engine::table::NONE;
-use crate::engine::terms::{Extra, Head, Terms};
+use crate::engine::terms::{Aside, Extra, Head, Terms};
 
 impl Orders {
     /// How many ended orders are kept.
@@ -20,7 +20,7 @@ impl Orders {
         client: Option<ClientOrderId>,
         with_more: bool,
     ) -> u32 {
-        terms.extra = self.keep_again(&terms, client, with_more);
+        terms.aside = self.keep_again(&terms, client, with_more);
         self.insert(head, &terms)
     }
 
@@ -32,13 +32,13 @@ impl Orders {
         client: Option<ClientOrderId>,
         with_more: bool,
     ) {
-        terms.extra = self.keep_again(&terms, client, with_more);
+        terms.aside = self.keep_again(&terms, client, with_more);
         self.close(NONE, head, &terms);
     }
 
-    fn keep_again(&mut self, terms: &Terms, client: Option<ClientOrderId>, with_more: bool) -> u32 {
+    fn keep_again(&mut self, terms: &Terms, client: Option<ClientOrderId>, with_more: bool) -> Aside {
         if !with_more {
-            return NONE;
+            return Aside::NOTHING;
         }
         Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, client))
     }

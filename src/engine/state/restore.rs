@@ -12,7 +12,7 @@ use crate::engine::define::INSTRUMENTS_MAX;
 use crate::engine::market::{EXCHANGES_MAX, Market, Quoted, Standing};
 use crate::engine::rules::Rules;
 use crate::engine::table::NONE;
-use crate::engine::terms::{Head, NEVER, Order, Terms};
+use crate::engine::terms::{Aside, Head, NEVER, Order, Terms};
 use crate::engine::{CLOSED_KEPT_MAX, Engine, Limits, OPEN_ORDERS_MAX};
 
 /// All statuses, in the order of their declaration.
@@ -216,7 +216,7 @@ impl Engine {
             status: from.word(&STATUSES)?,
             trigger: 0,
             expire_at: NEVER,
-            extra: NONE,
+            aside: Aside::NOTHING,
             trigger_by: TriggerBy::Last,
             code: None,
             post_only: false,

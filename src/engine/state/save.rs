@@ -33,7 +33,7 @@ impl Engine {
         for id in self.orders.closed_ids() {
             if let Some(Found::Closed(place)) = self.orders.find_any(id) {
                 let order = self.orders.closed(place);
-                let tag = if order.terms.extra == NONE { tag::ENDED } else { tag::MORE };
+                let tag = if order.terms.aside.is_nothing() { tag::ENDED } else { tag::MORE };
                 into.push(tag);
                 put_u32(order.head.instrument, into);
                 into.push(order.head.side as u8);
@@ -94,7 +94,7 @@ impl Engine {
             match owner {
                 Owner::Client => {
                     let order = self.orders.live(slot);
-                    let tag = if order.terms.extra == NONE { tag::PLAIN } else { tag::MORE };
+                    let tag = if order.terms.aside.is_nothing() { tag::PLAIN } else { tag::MORE };
                     into.push(tag);
                     save_order(&order, tag, into);
                 }
