@@ -7,7 +7,7 @@ use super::{
     Problem, State,
     access::Trades,
     entry::{self, Done, Item, Pending},
-    extract::{self, Batch, JsonBody},
+    extract::{self, Batch, JsonBody, JsonObject},
     rate::{Client, Kind},
     request::PlaceRequest,
     view,
@@ -30,16 +30,16 @@ pub(super) async fn place(
         let detail = "Idempotency-Key names one request: give each order of a batch a client_order_id";
         return Err(Problem::bad_request("idempotency_key", detail));
     }
-    let requests: Vec<&RawValue> = body.parse_array()?;
-    let more = check(&requests)?;
+    let orders = read(&state, &body)?;
     // One of its orders is paid for as the request.
+    let more = u32::try_from(orders.len() - 1).unwrap_or(u32::MAX);
     let left = match client {
         Some(Extension(client)) if more > 0 => {
             state.charge(Kind::Orders, client, more).await.map_err(|(problem, _)| problem)?
         }
         _ => None,
     };
-    let submitted = submit(&state, account, &requests, None).await;
+    let submitted = submit(&state, account, orders, None).await;
     let items = finish(&state, account, submitted).await;
     let mut response = view::answer(json(&items));
     if let Some(left) = left {
@@ -48,11 +48,35 @@ pub(super) async fn place(
     Ok(response)
 }
 
-/// Checks how many orders a batch has: how many more than one.
-pub(super) fn check(requests: &[&RawValue]) -> Result<u32, Problem> {
-    let more = requests.len().checked_sub(1).filter(|more| *more < BATCH_MAX);
-    more.and_then(|more| u32::try_from(more).ok())
-        .ok_or_else(|| Problem::bad_request("batch_size", format!("A batch has 1 to {BATCH_MAX} orders")))
+/// The orders of a batch, 1 to [`BATCH_MAX`], and of what is none what is wrong with it.
+type Orders<'a> = Vec<Result<PlaceRequest<'a>, Problem>>;
+
+/// Reads a body: in one pass, where every order is one. Those nest two deep.
+fn read<'a>(state: &State, body: &'a JsonBody<Batch>) -> Result<Orders<'a>, Problem> {
+    let orders: Result<Vec<JsonObject<PlaceRequest<'_>>>, Problem> = body.parse_array();
+    match orders {
+        Ok(orders) if state.limits.json_depth >= 2 && !orders.iter().any(|JsonObject(order)| order.nests()) => {
+            check(orders.len())?;
+            Ok(orders.into_iter().map(|JsonObject(order)| Ok(order)).collect())
+        }
+        _ => {
+            body.check_depth(state)?;
+            each(&body.parse_array::<&RawValue>()?)
+        }
+    }
+}
+
+/// Reads each order for itself.
+pub(super) fn each<'a>(orders: &[&'a RawValue]) -> Result<Orders<'a>, Problem> {
+    check(orders.len())?;
+    Ok(orders.iter().map(|order| extract::parse(order.get().as_bytes())).collect())
+}
+
+fn check(count: usize) -> Result<(), Problem> {
+    if (1..=BATCH_MAX).contains(&count) {
+        return Ok(());
+    }
+    Err(Problem::bad_request("batch_size", format!("A batch has 1 to {BATCH_MAX} orders")))
 }
 
 /// What became of a batch, as a JSON array.
@@ -75,14 +99,12 @@ pub(super) fn json(items: &[Item]) -> Vec<u8> {
 pub(super) async fn submit(
     state: &State,
     account: AccountId,
-    requests: &[&RawValue],
+    orders: Orders<'_>,
     connection: Option<ConnectionId>,
 ) -> Vec<Result<Pending, Problem>> {
-    let mut pending = Vec::with_capacity(requests.len());
-    for request in requests {
-        let place = extract::parse::<PlaceRequest<'_>>(request.get().as_bytes())
-            .and_then(|request| request.check(account, state.instrument_id()));
-        pending.push(match place {
+    let mut pending = Vec::with_capacity(orders.len());
+    for order in orders {
+        pending.push(match order.and_then(|order| order.check(account, state.instrument_id())) {
             Ok(place) => entry::place(state, place, connection).await,
             Err(problem) => Err(problem),
         });

@@ -6,7 +6,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use axum::http::StatusCode;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::{Problem, State, lookup, problem::RequestOutcome, request::Terms};
 use crate::domain::{
@@ -271,13 +271,22 @@ pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) 
                 _ => Err(Problem::in_flight()),
             }
         }
-        Pending::Queued(answer, asked) => match tokio::time::timeout(state.request_timeout, answer).await {
-            Ok(answer) => match answered(state, account, asked, answer.ok()) {
+        Pending::Queued(mut answer, asked) => match in_time(state, &mut answer).await {
+            Some(answer) => match answered(state, account, asked, answer) {
                 Meant::Now(answer) => answer,
                 Meant::Late(request) => Err(late(state, request).await),
             },
-            Err(_) => Err(Problem::timeout(asked.client_order_id())),
+            None => Err(Problem::timeout(asked.client_order_id())),
         },
+    }
+}
+
+/// The executor's answer, or that there will be none; `None` if neither comes in time. One that is there costs no timer.
+async fn in_time(state: &State, answer: &mut oneshot::Receiver<Answer>) -> Option<Option<Answer>> {
+    match answer.try_recv() {
+        Ok(answer) => Some(Some(answer)),
+        Err(TryRecvError::Closed) => Some(None),
+        Err(TryRecvError::Empty) => tokio::time::timeout(state.request_timeout, answer).await.ok().map(Result::ok),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What handlers are given: bodies, queries and path parameters, each with a problem for an answer where they are not
 //! what they should be.
 
-use std::{future::poll_fn, marker::PhantomData, pin::pin, task::Poll, time::Duration};
+use std::{fmt, future::poll_fn, marker::PhantomData, pin::pin, task::Poll, time::Duration};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::QueryRejection},
@@ -10,7 +10,10 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::{Limits, Problem, State, problem::FieldError};
 use crate::domain::{ClientOrderId, Instrument, OrderId, Symbol};
@@ -21,6 +24,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How large a body may be.
 pub(super) trait Size {
+    /// Whether who reads the body checks how deep it nests, since most need no look for that.
+    const CHECKED_BY_READER: bool = false;
+
     /// The name of the limit, and the limit, in bytes.
     fn max(limits: &Limits) -> (&'static str, usize);
 }
@@ -40,6 +46,8 @@ impl Size for Single {
 pub(super) struct Batch;
 
 impl Size for Batch {
+    const CHECKED_BY_READER: bool = true;
+
     fn max(limits: &Limits) -> (&'static str, usize) {
         ("batch_body_bytes", limits.batch_body_bytes)
     }
@@ -55,7 +63,7 @@ impl<S: Size> JsonBody<S> {
     /// # Errors
     ///
     /// 400 for what is not JSON, or not of the request's types.
-    pub(super) fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+    pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         parse(&self.0)
     }
 
@@ -64,13 +72,42 @@ impl<S: Size> JsonBody<S> {
     /// # Errors
     ///
     /// As [`JsonBody::parse`].
-    pub(super) fn parse_array<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<Vec<T>, Problem> {
+    pub(super) fn parse_array<'a, T: Deserialize<'a>>(&'a self) -> Result<Vec<T>, Problem> {
         parse_any(&self.0)
+    }
+
+    /// As [`check_depth`].
+    pub(super) fn check_depth(&self, state: &State) -> Result<(), Problem> {
+        check_depth(state, &self.0)
+    }
+}
+
+/// A JSON object, and no array of its fields' values, which serde takes for a struct too.
+#[derive(Debug)]
+pub(super) struct JsonObject<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
     }
 }
 
 /// Parses a JSON object into a request.
-pub(super) fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
     // An array of the fields' values, which serde takes for a struct too, names none of them.
     if json.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::bad_request("invalid_request", "invalid type: array, expected an object"));
@@ -78,7 +115,7 @@ pub(super) fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, 
     parse_any(json)
 }
 
-fn parse_any<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
+fn parse_any<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
     // Once for the whole text, rather than for every string in it.
     let text = std::str::from_utf8(json).map_err(|error| Problem::bad_request("invalid_json", error.to_string()))?;
     serde_json::from_str(text).map_err(|error| {
@@ -123,7 +160,9 @@ impl<S: Size> JsonBody<S> {
             state.metrics.limit(limit);
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("The body is larger than {max} bytes"))
         })?;
-        check_depth(state, &body)?;
+        if !S::CHECKED_BY_READER {
+            check_depth(state, &body)?;
+        }
         Ok(Self(body, PhantomData))
     }
 }

@@ -188,6 +188,12 @@ impl Checks {
 }
 
 impl PlaceRequest<'_> {
+    /// Whether an array or an object stands where a number should.
+    pub(super) fn nests(&self) -> bool {
+        let numbers = [Some(&self.quantity), self.price.as_ref(), self.trigger_price.as_ref()];
+        numbers.into_iter().flatten().any(|Number(raw)| raw.get().starts_with(['[', '{']))
+    }
+
     /// The order that is asked for.
     ///
     /// # Errors

@@ -57,6 +57,13 @@ impl Decimal {
     /// [`DecimalError::OutOfRange`] if, without trailing zeros, more than 18 digits stand after the point.
     pub fn new(mantissa: i64, scale: u8) -> Result<Self, DecimalError> {
         let (mut mantissa, mut scale) = (mantissa, scale);
+        if mantissa == 0 {
+            return Ok(Self::ZERO);
+        }
+        while scale >= 4 && mantissa % 10_000 == 0 {
+            mantissa /= 10_000;
+            scale = scale.saturating_sub(4);
+        }
         while scale > 0 && mantissa % 10 == 0 {
             mantissa /= 10;
             scale = scale.saturating_sub(1);
@@ -182,7 +189,12 @@ impl Ord for Decimal {
 impl Decimal {
     /// Appends the number as [`fmt::Display`] prints it.
     pub fn write(self, into: &mut Vec<u8>) {
-        Digits::of(i128::from(self.mantissa), self.scale).write(into);
+        let mut digits = Digits::EMPTY;
+        digits.put_small(self.mantissa.unsigned_abs(), self.scale);
+        if self.mantissa < 0 {
+            digits.put(b'-');
+        }
+        digits.write(into);
     }
 }
 
@@ -201,9 +213,7 @@ impl Serialize for Decimal {
 
 /// Appends a whole number in decimal digits.
 pub(crate) fn write_whole(number: u64, into: &mut Vec<u8>) {
-    let mut digits = Digits::EMPTY;
-    digits.put_whole(number);
-    digits.write(into);
+    into.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// The text of `units × 10^-scale` without trailing zeros.
@@ -232,6 +242,7 @@ impl Digits {
     const STEP: usize = 24;
     const EMPTY: Self = Self { text: [0; Self::END + Self::STEP], start: Self::END };
 
+    #[inline]
     pub(super) fn of(units: i128, scale: u8) -> Self {
         let mut digits = Self::EMPTY;
         // Most numbers fit 64 bits, and those divide several times faster.

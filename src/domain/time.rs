@@ -23,23 +23,31 @@ impl Nanos {
     }
 }
 
-/// The text of one moment after another. The calendar is asked once a second: moments come one shortly after the other.
+/// The text of one moment after another. The calendar is asked once a second: moments come one shortly after the other, or are the
+/// same.
 #[derive(Clone, Debug)]
 pub struct MomentText {
-    /// The second that `text` is of, since 1970.
+    /// The moment that `text` is of.
+    moment: Nanos,
+    /// Its second since 1970.
     second: i64,
     text: [u8; 30],
 }
 
 impl Default for MomentText {
     fn default() -> Self {
-        Self { second: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
+        Self { moment: Nanos(0), second: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
     }
 }
 
 impl MomentText {
     /// A moment as [`Nanos`] prints it.
     pub fn of(&mut self, moment: Nanos) -> &[u8] {
+        // What is executed together has one moment.
+        if moment == self.moment {
+            return &self.text;
+        }
+        self.moment = moment;
         let second = moment.0.div_euclid(1_000_000_000);
         if second != self.second {
             self.begin_second(second);

@@ -159,22 +159,24 @@ impl Finisher {
     }
 
     /// Makes one change of each book out of all its changed levels: the last word on each counts.
-    fn add_books(&mut self, levels: Vec<LevelChange>, names: &Names, finished: &mut Finished) {
-        let mut last_words: BTreeMap<(InstrumentId, Side, Price), LevelChange> = BTreeMap::new();
-        for level in levels {
-            last_words.insert((level.instrument, level.side, level.price), level);
-        }
-        let mut books: BTreeMap<InstrumentId, Vec<LevelChange>> = BTreeMap::new();
-        for (key, level) in last_words {
-            books.entry(key.0).or_default().push(level);
-        }
-        for (id, levels) in books {
+    fn add_books(&mut self, mut levels: Vec<LevelChange>, names: &Names, finished: &mut Finished) {
+        // Of those at one price, the last comes first, and is all that is left.
+        levels.reverse();
+        levels.sort_by_key(place);
+        levels.dedup_by_key(|level| place(level));
+        for levels in levels.chunk_by(|one, other| one.instrument == other.instrument) {
+            let Some(id) = levels.first().map(|level| level.instrument) else { continue };
             let Some(instrument) = names.instrument(id) else { continue };
             let seq = *self.books.entry(id).and_modify(|seq| *seq += 1).or_insert(1);
-            finished.books.push((id, book_frame(instrument, seq, &levels)));
-            finished.changes.books.push((id, seq, levels));
+            finished.books.push((id, book_frame(instrument, seq, levels)));
+            finished.changes.books.push((id, seq, levels.to_vec()));
         }
     }
+}
+
+/// Where a level is, in the order in which books are told.
+const fn place(level: &LevelChange) -> (InstrumentId, Side, Price) {
+    (level.instrument, level.side, level.price)
 }
 
 /// A batch's executions, to be made into reports one after the other.

@@ -1,12 +1,9 @@
 //! What a client says on a socket, and how it is answered.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, net::IpAddr};
+use std::{borrow::Cow, net::IpAddr};
 
 use axum::http::StatusCode;
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::{
@@ -14,7 +11,7 @@ use super::super::{
     access::Identity,
     batch,
     entry::{self, Done, Pending},
-    extract,
+    extract::{self, JsonObject},
     orders::cancel_after_ns,
     rate::{Client, Kind},
     request::{PlaceRequest, ReplaceRequest},
@@ -73,29 +70,6 @@ struct PlaceMessage<'a> {
 #[serde(rename_all = "lowercase")]
 enum PlaceOp {
     Place,
-}
-
-/// A JSON object, and no array of its fields' values, which serde takes for a struct too.
-struct JsonObject<T>(T);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
-            type Value = T;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(fields))
-            }
-        }
-
-        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
-    }
 }
 
 /// Who says it.
@@ -189,8 +163,7 @@ async fn asked(state: &State, speaker: Speaker, message: &Message<'_>) -> Result
         "unsubscribe" => message.wish(state).map(Asked::Unsubscribe),
         "batch" => {
             let account = may(identity, Scope::Trade)?;
-            let orders = message.orders.as_deref().ok_or_else(|| missing("orders"))?;
-            batch::check(orders)?;
+            let orders = batch::each(message.orders.as_deref().ok_or_else(|| missing("orders"))?)?;
             Ok(Asked::Batch(account, batch::submit(state, account, orders, Some(connection)).await))
         }
         op if ORDER_OPS.contains(&op) => {
