@@ -24,7 +24,7 @@
 //! Tables: `orders` (one row an order, as it is now), `executions` (one row each), `accounts`, `meta`; `trades` is a view.
 //!
 //! Limits: a transaction takes in about [`TRANSACTION_EXECUTIONS`] executions; four readers at once. Costs: about 5 µs of
-//! the thread's time an order; while the venue trades and wants the processors for that, the thread rests nine times as long as it
+//! the thread's time an order; while the venue trades and wants the processors for that, the thread rests 39 times as long as it
 //! works.
 //!
 //! Deliberately absent: open orders among the answers, which the read model has, and executions, which the log has.

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-/// How many times as long as a transaction took the thread rests where others want the processor: a tenth of one at most.
-const RESTS_BUSY: u32 = 9;
+/// How many times as long as a transaction took the thread rests where others want the processor: a fortieth of one at most.
+const RESTS_BUSY: u32 = 39;
 /// The same where nobody counts who waits.
 const RESTS_UNKNOWN: u32 = 4;
 /// A processor was free if the thread waited for less than this part of the time that a transaction took.
@@ -54,7 +54,7 @@ mod tests {
     fn who_is_in_nobodys_way_does_not_rest() {
         let ms = Duration::from_millis;
         assert_eq!(rest(ms(10), Some(ms(1))), ms(0));
-        assert_eq!(rest(ms(10), Some(ms(2))), ms(90));
+        assert_eq!(rest(ms(10), Some(ms(2))), ms(390));
         assert_eq!(rest(ms(10), None), ms(40));
     }
 
