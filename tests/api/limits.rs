@@ -112,9 +112,7 @@ async fn json_that_nests_too_deep_is_refused_before_it_is_read() {
     deep.is_problem(400, "invalid_json");
     assert_eq!(deep.body["detail"], "The JSON nests deeper than 3 levels");
     assert_eq!(post(nested(3)).await.status, 200, "an array with one array in it is a batch with a problem");
-    let order = |quantity: &str| {
-        format!(r#"[{{"symbol":"BTC/USDT","side":"buy","type":"market","quantity":{quantity}}}]"#)
-    };
+    let order = |quantity: &str| format!(r#"[{{"symbol":"BTC/USDT","side":"buy","type":"market","quantity":{quantity}}}]"#);
     post(order(&nested(2))).await.is_problem(400, "invalid_json");
     for (quantity, item) in [(nested(1), json!(400)), ("1".to_owned(), json!("filled"))] {
         let answer = post(order(&quantity)).await;
