@@ -32,7 +32,7 @@ pub(super) async fn place(
     }
     let orders = read(&state, &body)?;
     // One of its orders is paid for as the request.
-    let more = u32::try_from(orders.len() - 1).unwrap_or(u32::MAX);
+    let more = u32::try_from(orders.len().saturating_sub(1)).unwrap_or(u32::MAX);
     let left = match client {
         Some(Extension(client)) if more > 0 => {
             state.charge(Kind::Orders, client, more).await.map_err(|(problem, _)| problem)?
@@ -51,11 +51,11 @@ pub(super) async fn place(
 /// The orders of a batch, 1 to [`BATCH_MAX`], and of what is none what is wrong with it.
 type Orders<'a> = Vec<Result<PlaceRequest<'a>, Problem>>;
 
-/// Reads a body: in one pass, where every order is one. Those nest two deep.
+/// Reads a body: in one pass, where every order is one. Those nest two deep, which every `limits.json_depth` allows.
 fn read<'a>(state: &State, body: &'a JsonBody<Batch>) -> Result<Orders<'a>, Problem> {
     let orders: Result<Vec<JsonObject<PlaceRequest<'_>>>, Problem> = body.parse_array();
     match orders {
-        Ok(orders) if state.limits.json_depth >= 2 && !orders.iter().any(|JsonObject(order)| order.nests()) => {
+        Ok(orders) if !orders.iter().any(|JsonObject(order)| order.nests()) => {
             check(orders.len())?;
             Ok(orders.into_iter().map(|JsonObject(order)| Ok(order)).collect())
         }

@@ -24,7 +24,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How large a body may be.
 pub(super) trait Size {
-    /// Whether who reads the body checks how deep it nests, since most need no look for that.
+    /// Whether it is who reads the body that checks how deep it nests: what it reads in one pass does not.
     const CHECKED_BY_READER: bool = false;
 
     /// The name of the limit, and the limit, in bytes.
@@ -138,7 +138,8 @@ impl<S: Size> JsonBody<S> {
     ///
     /// # Errors
     ///
-    /// 415 for what says that it is no JSON, 413 for too much, 408 for too late, 400 for what broke off or nests too deep.
+    /// 415 for what says that it is no JSON, 413 for too much, 408 for too late, 400 for what broke off, or nests too deep where that is
+    /// not [`Size::CHECKED_BY_READER`].
     pub(super) async fn read<B>(headers: &HeaderMap, body: B, state: &State) -> Result<Self, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -167,7 +168,7 @@ impl<S: Size> JsonBody<S> {
     }
 }
 
-/// Refuses JSON that nests too deep, before anything is made of it.
+/// Refuses JSON that nests too deep.
 ///
 /// # Errors
 ///

@@ -382,7 +382,11 @@ mod tests {
             ("100000000000000000.0", "100000000000000000"),
             ("0.3", "0.3"),
         ] {
-            assert_eq!(Decimal::parse(text).map(|value| value.to_string()), Ok(printed.to_owned()), "{text}");
+            let value = Decimal::parse(text).unwrap();
+            assert_eq!(value.to_string(), printed, "{text}");
+            let mut written = b"=".to_vec();
+            value.write(&mut written);
+            assert_eq!(String::from_utf8(written).unwrap(), format!("={printed}"), "{text}");
         }
     }
 

@@ -106,6 +106,7 @@ impl Orders {
         if !beside.aside.is_nothing() {
             let kept = &mut self.extras[beside.aside.place()];
             *kept = Extra::new(terms, kept.client_order_id);
+            debug_assert!(kept.is_told() == beside.aside.is_told(), "what is told of an order stays so");
         } else if !terms.is_plain(node.leaves) {
             beside.aside = Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, None));
         }
@@ -154,6 +155,7 @@ impl Orders {
         if !aside.is_nothing() {
             let kept = &mut self.extras[aside.place()];
             *kept = Extra::new(terms, kept.client_order_id);
+            debug_assert!(kept.is_told() == aside.is_told(), "what is told of an order stays so");
         } else if !terms.is_plain(leaves) {
             aside = Self::keep(&mut self.extras, &mut self.extras_free, Extra::new(terms, None));
         }

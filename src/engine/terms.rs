@@ -43,6 +43,7 @@ pub(super) struct Terms {
     pub(super) created_at: i64,
     /// When it last changed.
     pub(super) updated_at: i64,
+    /// Where its [`Extra`] is kept.
     pub(super) aside: Aside,
     pub(super) order_type: OrderType,
     pub(super) time_in_force: TimeInForce,
@@ -169,7 +170,7 @@ impl Default for Beside {
     }
 }
 
-/// Where an order's [`Extra`] is kept, if it has one.
+/// Where an order's [`Extra`] is kept, if it has one. Whether that is told never changes in an order's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Aside(u32);
 

@@ -162,8 +162,8 @@ impl Finisher {
     fn add_books(&mut self, mut levels: Vec<LevelChange>, names: &Names, finished: &mut Finished) {
         // Of those at one price, the last comes first, and is all that is left.
         levels.reverse();
-        levels.sort_by_key(place);
-        levels.dedup_by_key(|level| place(level));
+        levels.sort_by_key(level_key);
+        levels.dedup_by_key(|level| level_key(level));
         for levels in levels.chunk_by(|one, other| one.instrument == other.instrument) {
             let Some(id) = levels.first().map(|level| level.instrument) else { continue };
             let Some(instrument) = names.instrument(id) else { continue };
@@ -174,8 +174,8 @@ impl Finisher {
     }
 }
 
-/// Where a level is, in the order in which books are told.
-const fn place(level: &LevelChange) -> (InstrumentId, Side, Price) {
+/// What levels are sorted by: instrument, side, and rising price.
+const fn level_key(level: &LevelChange) -> (InstrumentId, Side, Price) {
     (level.instrument, level.side, level.price)
 }
 

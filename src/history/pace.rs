@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// How many times as long as a transaction took the thread rests where others want the processor: a fortieth of one at most.
 const RESTS_BUSY: u32 = 39;
+/// And not longer than this, so that one slow transaction is not followed by a rest that anyone notices.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// The same where nobody counts who waits.
 const RESTS_UNKNOWN: u32 = 4;
 /// A processor was free if the thread waited for less than this part of the time that a transaction took.
@@ -36,7 +38,7 @@ fn rest(took: Duration, waited: Option<Duration>) -> Duration {
     match waited {
         None => took * RESTS_UNKNOWN,
         Some(waited) if waited * FREE < took => Duration::ZERO,
-        Some(_) => took * RESTS_BUSY,
+        Some(_) => (took * RESTS_BUSY).min(REST_MAX),
     }
 }
 
@@ -55,6 +57,7 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!(rest(ms(10), Some(ms(1))), ms(0));
         assert_eq!(rest(ms(10), Some(ms(2))), ms(390));
+        assert_eq!(rest(ms(100), Some(ms(20))), REST_MAX);
         assert_eq!(rest(ms(10), None), ms(40));
     }
 

@@ -102,7 +102,7 @@ async fn urls_heads_headers_and_bodies_that_are_too_long_are_refused_and_counted
 }
 
 #[tokio::test]
-async fn json_that_nests_too_deep_is_refused_before_it_is_read() {
+async fn json_that_nests_too_deep_is_refused() {
     let venue = limited("json_depth = 3").await;
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     let post = |body: String| {
