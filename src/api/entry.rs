@@ -6,7 +6,10 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use axum::http::StatusCode;
-use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::{
+    sync::oneshot::{self, error::TryRecvError},
+    time::error::Elapsed,
+};
 
 use super::{Problem, State, lookup, problem::RequestOutcome, request::Terms};
 use crate::domain::{
@@ -271,22 +274,22 @@ pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) 
                 _ => Err(Problem::in_flight()),
             }
         }
-        Pending::Queued(mut answer, asked) => match in_time(state, &mut answer).await {
-            Some(answer) => match answered(state, account, asked, answer) {
+        Pending::Queued(mut answer, asked) => match awaited(state, &mut answer).await {
+            Ok(answer) => match answered(state, account, asked, answer) {
                 Meant::Now(answer) => answer,
                 Meant::Late(request) => Err(late(state, request).await),
             },
-            None => Err(Problem::timeout(asked.client_order_id())),
+            Err(_) => Err(Problem::timeout(asked.client_order_id())),
         },
     }
 }
 
-/// The executor's answer, or that there will be none; `None` if neither comes in time. One that is there costs no timer.
-async fn in_time(state: &State, answer: &mut oneshot::Receiver<Answer>) -> Option<Option<Answer>> {
+/// The executor's answer; `None` if there will be none. One that is there costs no timer.
+async fn awaited(state: &State, answer: &mut oneshot::Receiver<Answer>) -> Result<Option<Answer>, Elapsed> {
     match answer.try_recv() {
-        Ok(answer) => Some(Some(answer)),
-        Err(TryRecvError::Closed) => Some(None),
-        Err(TryRecvError::Empty) => tokio::time::timeout(state.request_timeout, answer).await.ok().map(Result::ok),
+        Ok(answer) => Ok(Some(answer)),
+        Err(TryRecvError::Closed) => Ok(None),
+        Err(TryRecvError::Empty) => tokio::time::timeout(state.request_timeout, answer).await.map(Result::ok),
     }
 }
 

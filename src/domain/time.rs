@@ -29,14 +29,12 @@ impl Nanos {
 pub struct MomentText {
     /// The moment that `text` is of.
     moment: Nanos,
-    /// Its second since 1970.
-    second: i64,
     text: [u8; 30],
 }
 
 impl Default for MomentText {
     fn default() -> Self {
-        Self { moment: Nanos(0), second: 0, text: *b"1970-01-01T00:00:00.000000000Z" }
+        Self { moment: Nanos(0), text: *b"1970-01-01T00:00:00.000000000Z" }
     }
 }
 
@@ -47,9 +45,9 @@ impl MomentText {
         if moment == self.moment {
             return &self.text;
         }
-        self.moment = moment;
+        let before = std::mem::replace(&mut self.moment, moment);
         let second = moment.0.div_euclid(1_000_000_000);
-        if second != self.second {
+        if second != before.0.div_euclid(1_000_000_000) {
             self.begin_second(second);
         }
         // Less than 10^9.
@@ -58,7 +56,6 @@ impl MomentText {
     }
 
     fn begin_second(&mut self, second: i64) {
-        self.second = second;
         // An i64 of nanoseconds is within the years that a timestamp can have.
         let moment = Offset::UTC.to_datetime(Timestamp::from_second(second).unwrap_or_default());
         self.fill_in(0..4, u32::from(moment.year().unsigned_abs()));

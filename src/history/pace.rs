@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-/// How many times as long as a transaction took the thread rests where others want the processor: a fortieth of one at most.
+/// How many times as long as a transaction took the thread rests where others want the processor: a fortieth of one.
 const RESTS_BUSY: u32 = 39;
-/// And not longer than this, so that one slow transaction is not followed by a rest that anyone notices.
+/// But no longer than this: a slow transaction is not to be followed by a rest as much slower.
 const REST_MAX: Duration = Duration::from_secs(1);
 /// The same where nobody counts who waits.
 const RESTS_UNKNOWN: u32 = 4;
