@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    io::{self, IoSlice},
+    io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
@@ -197,25 +197,12 @@ impl AsyncRead for Accepted {
     }
 }
 
+/// One piece at a time: what an answer has is little, and copied behind its head sooner than the system takes two pieces.
 impl AsyncWrite for Accepted {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.bound();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.progress(context, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.bound();
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.progress(context, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
