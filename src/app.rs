@@ -3,6 +3,9 @@
 //! [`App::build`] binds and connects everything, [`App::run`] serves until told to stop. Tests, the binary and a graceful
 //! shutdown are one code path.
 //!
+//! Threads: the one that runs [`App`] has every task of the venue, the executor first of all, and serves connections as well, as do
+//! the other [`Workers`]. The journal, the log of executions, snapshots and history have threads of their own.
+//!
 //! Shutdown, within `shutdown_grace`: new orders are refused, the queue drains, the last executions are published, sockets
 //! get what is left and close with 1001, open requests are answered, the process ends. A task that ends before that ends
 //! the process too, and is named.
@@ -11,6 +14,7 @@ mod descriptors;
 pub(crate) mod market;
 pub(crate) mod tasks;
 mod watched;
+mod workers;
 
 use std::{
     future::Future,
@@ -21,10 +25,10 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use tokio::{net::TcpListener, time::Instant};
+use tokio::{net::TcpListener, runtime::Handle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Seats, Shared, State, StreamLimits};
+use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Seats, Shared, State, StreamLimits, Worker};
 use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, RateLimitConfig};
 use crate::read::ReadModel;
 use crate::telemetry::Metrics;
@@ -32,6 +36,7 @@ use crate::venue::{self, Running, Venue, system_clock};
 pub use descriptors::raise_limit;
 use market::Market;
 use tasks::Tasks;
+use workers::Workers;
 
 /// How long open requests may take to be answered after a task has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -117,6 +122,19 @@ fn watch_threads(venue: &mut Running, tasks: &mut Tasks, drain: &CancellationTok
     names
 }
 
+/// Has every worker do its part for the venue: who is to serve connections, and the names of the parts that are not the first's.
+fn put_to_work(workers: &Workers, venue: &mut Running, state: &State, tasks: &mut Tasks) -> (Vec<Worker>, Vec<String>) {
+    let mut servers = vec![Worker::new(Handle::current(), state.clone())];
+    let mut names = Vec::new();
+    for (runtime, branch) in workers.others.iter().zip(venue.branches()) {
+        servers.push(Worker::new(runtime.clone(), state.with_intake(branch.intake.clone())));
+        let name = format!("branch {}", names.len() + 1);
+        tasks.spawn_on(runtime, &name, branch.run());
+        names.push(name);
+    }
+    (servers, names)
+}
+
 /// A venue that is bound to its address and about to serve.
 #[expect(missing_debug_implementations, reason = "a running venue has nothing to show")]
 pub struct App {
@@ -125,6 +143,7 @@ pub struct App {
     state: State,
     venue: Running,
     market: Market,
+    workers: Workers,
     shutdown_grace: Duration,
 }
 
@@ -154,8 +173,7 @@ impl App {
         let (venue, running) = Venue::open(config, settings, system_clock)?;
         let market = Market::build(config, &venue)?;
         let metrics = Metrics::new(venue.intake.clone(), watched::all(&venue, &market.board));
-        let state = State::new(Shared {
-            intake: venue.intake,
+        let shared = Shared {
             access: access(config, &venue.read)?,
             origins: config.auth.origins.clone(),
             rates: rates(&config.rate_limit),
@@ -180,8 +198,10 @@ impl App {
             closing: CancellationToken::new(),
             seats: Seats::default(),
             connections: AtomicU64::new(0),
-        });
-        Ok(Self { listener, addr, state, venue: running, market, shutdown_grace: config.server.shutdown_grace })
+        };
+        let (state, shutdown_grace) = (State::new(venue.intake, shared), config.server.shutdown_grace);
+        let workers = Workers::start(config.server.workers()).context("cannot start the threads that serve")?;
+        Ok(Self { listener, addr, state, venue: running, market, workers, shutdown_grace })
     }
 
     /// Where it listens; tells the port that port 0 became.
@@ -195,18 +215,18 @@ impl App {
     ///
     /// If a task ends before it should, or the shutdown takes longer than its grace.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, addr, state, mut venue, market, shutdown_grace } = self;
+        let Self { listener, addr, state, mut venue, market, workers, shutdown_grace } = self;
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let mut tasks = Tasks::default();
         let threads = watch_threads(&mut venue, &mut tasks, &drain);
+        let (servers, branches) = put_to_work(&workers, &mut venue, &state, &mut tasks);
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         if state.rates.is_some() {
             tasks.spawn("rate limits", api::forget_idle(state.clone(), stop.clone()));
         }
-        let router = api::router(state.clone());
-        tasks.spawn("server", api::serve(listener, router, state.clone(), connections.clone(), stop.clone()));
+        tasks.spawn("server", api::serve(listener, servers, connections.clone(), stop.clone()));
         tracing::info!(%addr, "listening");
 
         tokio::select! {
@@ -232,6 +252,9 @@ impl App {
                     history.stop();
                 }
                 tasks.wait_for(thread).await?;
+            }
+            for branch in branches {
+                tasks.wait_for(&branch).await?;
             }
             state.closing.cancel();
             state.sockets.close();

@@ -133,10 +133,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Verb::Serve => {
             telemetry::logging::init(&config.log)?;
             app::raise_limit(config.limits.connections);
-            runtime(config.server.workers)?.block_on(serve(&config))
+            runtime()?.block_on(serve(&config))
         }
         Verb::Demo => {
-            let summary = runtime(config.server.workers)?.block_on(demo::run())?;
+            let summary = runtime()?.block_on(demo::run())?;
             say(&summary);
             Ok(())
         }
@@ -147,7 +147,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Verb::Tail(wish) => {
             telemetry::logging::init(&config.log)?;
-            runtime(1)?.block_on(tail::run(config.server.listen, &wish, &mut std::io::stdout()))
+            runtime()?.block_on(tail::run(config.server.listen, &wish, &mut std::io::stdout()))
         }
         Verb::Journal(wish) => inspect::journal(&wish, &mut std::io::stdout()),
         Verb::Replay { dir } => {
@@ -156,7 +156,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Verb::Health => {
             let listen = config.server.listen;
-            runtime(1)?.block_on(health::ready(listen, config.server.request_timeout))?;
+            runtime()?.block_on(health::ready(listen, config.server.request_timeout))?;
             say("ready");
             Ok(())
         }
@@ -176,16 +176,9 @@ fn configuration(options: &Options) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// A runtime of so many threads; 0: one per core but one.
-fn runtime(workers: usize) -> anyhow::Result<tokio::runtime::Runtime> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let workers = if workers == 0 { cores.saturating_sub(1).max(1) } else { workers };
-    let mut builder = match workers {
-        // One worker need not look out for others.
-        1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
-    };
-    builder.worker_threads(workers).enable_all().build().context("cannot start the runtime")
+/// The runtime of everything but connections, which may have more.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {

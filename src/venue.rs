@@ -18,6 +18,7 @@ mod tests;
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
+    iter,
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -32,7 +33,7 @@ use crate::engine::{Limits, RULES};
 use crate::executor::{self, Effects, Executor, Finished, Finisher, Release, Replica, Replies};
 use crate::history::{Ended as HistoryEnded, History};
 use crate::journal::{self, Durability, Ended, Gate, Journal, Lock, Memory, Started};
-use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet};
+use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet, WorkerId};
 use crate::read::{self, ReadModel};
 use crate::stream::{Hub, archive};
 use history::{Waiting, WrapSource};
@@ -95,8 +96,29 @@ pub struct Running {
     journal: Box<dyn Journal<Effects>>,
     threads: Threads,
     history_ended: Option<HistoryEnded>,
-    /// What is to be answered.
+    /// What is to be answered here.
     answers: mpsc::UnboundedReceiver<Replies>,
+    branches: Vec<Branch>,
+}
+
+/// What a venue does on a worker that is not its own, the first.
+#[derive(Debug)]
+pub struct Branch {
+    /// The way in from there.
+    pub intake: Intake,
+    main: Intake,
+    /// What is to be answered there.
+    answers: mpsc::UnboundedReceiver<Replies>,
+}
+
+impl Branch {
+    /// Passes on what is asked there, and answers, until all is released.
+    pub async fn run(self) {
+        tokio::select! {
+            () = executor::answer_all(self.answers) => {}
+            () = self.main.ring_for(&self.intake) => {}
+        }
+    }
 }
 
 impl Running {
@@ -120,9 +142,14 @@ impl Running {
         self.threads.snapshots_ended.take()
     }
 
-    /// Executes until `drain` is canceled and the queue is empty, and answers until all is released.
+    /// What is to run on each worker but the first.
+    pub fn branches(&mut self) -> Vec<Branch> {
+        std::mem::take(&mut self.branches)
+    }
+
+    /// Executes until `drain` is canceled and the queue is empty, and answers, as the first worker, until all is released.
     pub async fn run(self, drain: CancellationToken) {
-        let Self { executor, outlet, journal, threads, history_ended: _, answers } = self;
+        let Self { executor, outlet, journal, threads, answers, .. } = self;
         let execute = async {
             let executor = executor.run(outlet, journal, drain).await;
             if let Some(pace) = threads.pace {
@@ -170,10 +197,22 @@ impl Venue {
         shown.define(&effects.names);
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
-        let (answers, to_answer) = mpsc::unbounded_channel();
+        let (to_own, answers) = mpsc::unbounded_channel();
+        let branches = (1..config.server.workers()).map(|number| {
+            let (to_branch, answers) = mpsc::unbounded_channel();
+            (to_branch, Branch { intake: intake.of_worker(WorkerId(number)), main: intake.clone(), answers })
+        });
+        let (to_branches, branches): (Vec<_>, _) = branches.unzip();
+        let to_workers = iter::once(to_own).chain(to_branches).collect();
         let (finisher, pulse) = (shown.finisher, executor.pulse());
-        let release =
-            Release { finisher, pulse, read: read.clone(), hub: hub.clone(), admission: admission.clone(), answers };
+        let release = Release {
+            finisher,
+            pulse,
+            read: read.clone(),
+            hub: hub.clone(),
+            admission: admission.clone(),
+            answers: to_workers,
+        };
         let (mut journal, threads) = start_journal(kept, release, (random, folders.segment_bytes), &config.journal)?;
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);
@@ -187,7 +226,7 @@ impl Venue {
             journal: threads.journal_pulse.clone(),
             snapshots: threads.snapshots_made.clone(),
         };
-        let running = Running { executor, outlet, journal, threads, history_ended, answers: to_answer };
+        let running = Running { executor, outlet, journal, threads, history_ended, answers, branches };
         Ok((Self { intake, admission, read, history, hub, journal_failed, epoch, pulses }, running))
     }
 }

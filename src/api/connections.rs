@@ -1,4 +1,4 @@
-//! Open connections: how many there may be, in all and of one address, and what one of them is.
+//! Open connections: how many there may be, in all and of one address, who serves them, and what one of them is.
 //!
 //! A connection holds its place from being accepted until its socket is closed, whatever it has become in between: a place is
 //! part of the stream. A client that takes no bytes while there are some for it loses the connection after `write_timeout`.
@@ -23,7 +23,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{Limits, State};
+use super::State;
 
 /// Connections of one address where the configuration says 0; one on this machine may have any number then.
 const PER_ADDRESS: usize = 512;
@@ -44,19 +44,22 @@ pub(super) struct Places {
     taken: Mutex<Taken>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Taken {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
+    /// How many each worker has.
+    by_worker: Vec<usize>,
 }
 
 impl Places {
-    pub(super) fn new(limits: &Limits) -> Arc<Self> {
-        let (connections, per_address) = (limits.connections, limits.connections_per_address);
-        Arc::new(Self { connections, per_address, taken: Mutex::default() })
+    /// So many in all, so many of one address where that is not 0, for so many workers.
+    pub(super) fn new(connections: usize, per_address: usize, workers: usize) -> Arc<Self> {
+        let taken = Mutex::new(Taken { all: 0, by_address: HashMap::new(), by_worker: vec![0; workers] });
+        Arc::new(Self { connections, per_address, taken })
     }
 
-    /// Takes a place for a connection from `peer`.
+    /// Takes a place for a connection from `peer`, with the worker that has the fewest.
     ///
     /// # Errors
     ///
@@ -78,7 +81,12 @@ impl Places {
         }
         *of_address += 1;
         taken.all += 1;
-        Ok(Place { places: self.clone(), address })
+        let fewest = taken.by_worker.iter_mut().enumerate().min_by_key(|(_, count)| **count);
+        let worker = fewest.map_or(0, |(worker, count)| {
+            *count += 1;
+            worker
+        });
+        Ok(Place { places: self.clone(), address, worker })
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
@@ -91,12 +99,23 @@ impl Places {
 pub(super) struct Place {
     places: Arc<Places>,
     address: IpAddr,
+    worker: usize,
+}
+
+impl Place {
+    /// The number of the worker that is to serve the connection.
+    pub(super) fn worker(&self) -> usize {
+        self.worker
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
         taken.all -= 1;
+        if let Some(count) = taken.by_worker.get_mut(self.worker) {
+            *count -= 1;
+        }
         if let Some(count) = taken.by_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
@@ -136,11 +155,6 @@ pub(super) fn bound_send_buffer(stream: &TcpStream, bytes: usize) {
 impl Accepted {
     pub(super) fn new(stream: TcpStream, place: Place, state: State) -> Self {
         Self { stream, place, state, speaking: Arc::default(), streaming: Arc::default(), is_bounded: false, stalled: None }
-    }
-
-    /// Sends what is written at once.
-    pub(super) fn set_nodelay(&self) -> io::Result<()> {
-        self.stream.set_nodelay(true)
     }
 
     /// Whether the client has said something since it was last answered: tells one that is idle from one that is slow.
@@ -219,7 +233,7 @@ mod tests {
     use super::*;
 
     fn places(connections: usize, per_address: usize) -> Arc<Places> {
-        Arc::new(Places { connections, per_address, taken: Mutex::default() })
+        Places::new(connections, per_address, 2)
     }
 
     fn peer(address: &str) -> SocketAddr {
@@ -239,6 +253,17 @@ mod tests {
         let taken = places.lock();
         assert_eq!((taken.all, taken.by_address.len()), (2, 2), "a place that was dropped is free");
         drop(taken);
+    }
+
+    #[test]
+    fn a_connection_is_given_to_the_worker_that_has_the_fewest() {
+        let places = places(10, 0);
+        let take = || places.take(peer("127.0.0.1")).unwrap();
+        let (first, second, third) = (take(), take(), take());
+        assert_eq!([first.worker(), second.worker(), third.worker()], [0, 1, 0]);
+        drop((first, third));
+        let (fourth, fifth) = (take(), take());
+        assert_eq!([fourth.worker(), fifth.worker()], [0, 0]);
     }
 
     #[test]

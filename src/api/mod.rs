@@ -56,7 +56,7 @@ pub(crate) use market::publish_quote;
 pub(crate) use probes::lanes;
 pub use problem::{FieldError, Problem, RequestOutcome};
 pub use rate::{RateSettings, Rates, forget_idle};
-pub use serve::serve;
+pub use serve::{Worker, serve};
 pub use stream::{Seats, StreamLimits};
 
 use crate::domain::{InstrumentId, Nanos, Order, Symbol};
@@ -67,15 +67,17 @@ use crate::read::ReadModel;
 use crate::stream::Hub;
 use crate::telemetry::Metrics;
 
-/// What handlers share. Cheap to clone.
+/// What handlers have. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct State(Arc<Shared>);
+pub struct State {
+    shared: Arc<Shared>,
+    /// The way into the queue; the answers come to the worker that this is of.
+    intake: Intake,
+}
 
 /// What handlers share.
 #[derive(Debug)]
 pub struct Shared {
-    /// The way into the queue.
-    pub intake: Intake,
     /// Who may ask.
     pub access: Access,
     /// Sites whose pages may use the venue, besides its own: `https://example.com`.
@@ -122,14 +124,19 @@ impl std::ops::Deref for State {
     type Target = Shared;
 
     fn deref(&self) -> &Shared {
-        &self.0
+        &self.shared
     }
 }
 
 impl State {
-    /// Shares what handlers need.
-    pub fn new(shared: Shared) -> Self {
-        Self(Arc::new(shared))
+    /// What handlers have where that is the way in.
+    pub fn new(intake: Intake, shared: Shared) -> Self {
+        Self { shared: Arc::new(shared), intake }
+    }
+
+    /// The same where there is another way in.
+    pub fn with_intake(&self, intake: Intake) -> Self {
+        Self { shared: self.shared.clone(), intake }
     }
 
     /// An order as answers show it.

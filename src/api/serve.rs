@@ -23,6 +23,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
@@ -30,8 +31,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Problem, State, answer,
-    connections::{Accepted, Places},
+    connections::{Accepted, Place, Places},
     rate::Peer,
+    router,
     timer::ConnectionTimer,
 };
 
@@ -48,10 +50,36 @@ const REFUSED_BYTES: u64 = 64 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Endless;
 
-/// Accepts and serves connections until `stop` is canceled; then ends each once its request is answered.
-/// `connections` tracks those that are still open when this returns.
-pub async fn serve(listener: TcpListener, router: Router, state: State, connections: TaskTracker, stop: CancellationToken) {
-    let places = Places::new(&state.limits);
+/// Who serves connections.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    runtime: Handle,
+    router: Router,
+    state: State,
+}
+
+impl Worker {
+    /// The worker that runs its tasks there.
+    pub fn new(runtime: Handle, state: State) -> Self {
+        Self { runtime, router: router(state.clone()), state }
+    }
+
+    async fn serve(self, stream: TcpStream, place: Place, peer: IpAddr, stop: CancellationToken) {
+        match own(stream) {
+            Ok(stream) => {
+                let accepted = Accepted::new(stream, place, self.state.clone());
+                connection(accepted, peer, self.router, self.state, stop).await;
+            }
+            Err(error) => tracing::debug!(%error, "a connection broke at once"),
+        }
+    }
+}
+
+/// Accepts connections and has `workers`, each at the place of its number, serve them until `stop` is canceled; then each ends once
+/// its request is answered. `connections` tracks those that are still open when this returns.
+pub async fn serve(listener: TcpListener, workers: Vec<Worker>, connections: TaskTracker, stop: CancellationToken) {
+    let Some(Worker { state, .. }) = workers.first() else { return };
+    let places = Places::new(state.limits.connections, state.limits.connections_per_address, workers.len());
     let refusals = Arc::new(Semaphore::new(REFUSED_MAX));
     loop {
         let accepted = tokio::select! {
@@ -61,8 +89,10 @@ pub async fn serve(listener: TcpListener, router: Router, state: State, connecti
         match accepted {
             Ok((stream, peer)) => match places.take(peer) {
                 Ok(place) => {
-                    let accepted = Accepted::new(stream, place, state.clone());
-                    connections.spawn(connection(accepted, peer.ip(), router.clone(), state.clone(), stop.clone()));
+                    if let Some(worker) = workers.get(place.worker()) {
+                        let served = worker.clone().serve(stream, place, peer.ip(), stop.clone());
+                        connections.spawn_on(served, &worker.runtime);
+                    }
                 }
                 Err(limit) => {
                     state.metrics.limit(limit);
@@ -104,12 +134,14 @@ async fn refuse(mut stream: TcpStream, _permit: OwnedSemaphorePermit) -> io::Res
     Ok(())
 }
 
-async fn connection(stream: Accepted, peer: IpAddr, router: Router, state: State, stop: CancellationToken) {
+/// A stream that another runtime accepted, as this one's.
+fn own(stream: TcpStream) -> io::Result<TcpStream> {
     // Answers are small and written whole: waiting to fill a packet would only delay them.
-    if let Err(error) = stream.set_nodelay() {
-        tracing::debug!(%error, "a connection broke at once");
-        return;
-    }
+    stream.set_nodelay(true)?;
+    TcpStream::from_std(stream.into_std()?)
+}
+
+async fn connection(stream: Accepted, peer: IpAddr, router: Router, state: State, stop: CancellationToken) {
     let (speaking, streaming) = (stream.speaking(), stream.streaming());
     let service = service_fn(|mut request: Request<Incoming>| {
         if state.rates.is_some() {

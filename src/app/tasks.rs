@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use tokio::task::{Id, JoinSet};
+use tokio::{
+    runtime::Handle,
+    task::{Id, JoinSet},
+};
 
 /// The tasks of a venue, by name: none may end unnoticed.
 #[derive(Debug, Default)]
@@ -20,10 +23,22 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// Starts a task that cannot fail.
     pub(crate) fn spawn(&mut self, name: impl Into<String>, task: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_fallible(name, async {
+        self.spawn_on(&Handle::current(), name, task);
+    }
+
+    /// Starts one on another runtime.
+    pub(crate) fn spawn_on(
+        &mut self,
+        runtime: &Handle,
+        name: impl Into<String>,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = async {
             task.await;
             Ok(())
-        });
+        };
+        let id = self.set.spawn_on(task, runtime).id();
+        self.names.insert(id, name.into());
     }
 
     /// Starts a task that says how it ended.

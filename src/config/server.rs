@@ -18,7 +18,7 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// The folder of what the venue keeps, relative to the working directory. Default `data`.
     pub data_dir: PathBuf,
-    /// Threads that serve requests, 0 to 1,024; 0 is one per core but one, which the journal keeps busy. Default 0.
+    /// Threads that serve connections, 0 to 1,024; 0 is one per core. Default 0.
     pub workers: usize,
     /// How long a request may wait for its answer before 504, above zero. Default `5s`.
     #[serde(deserialize_with = "value::one", serialize_with = "value::write_duration")]
@@ -32,6 +32,14 @@ pub struct ServerConfig {
 const WORKERS_MAX: usize = 1_024;
 
 impl ServerConfig {
+    /// How many threads serve connections, at least one: the first is the one that everything but the disks runs on.
+    pub fn workers(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX),
+            configured => configured,
+        }
+    }
+
     pub(super) fn check(&self, at: &str, problems: &mut Problems) {
         if self.data_dir.as_os_str().is_empty() {
             problems.push(format!("{at}.data_dir"), "must name a folder");

@@ -3,12 +3,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tokio::sync::oneshot;
-
 use crate::domain::{AccountId, AccountName, Command, Events, ExecutionType, Instrument, InstrumentId, Outcome, Place};
 use crate::engine::{self, Engine};
 use crate::journal::Record;
-use crate::queue::{Answer, Entry};
+use crate::queue::{Answer, Entry, Reply};
 use crate::read;
 
 /// What a batch did.
@@ -31,7 +29,7 @@ pub struct Effects {
     /// Client ids whose requests were executed.
     pub(super) kept: Vec<Entry>,
     /// Who is answered without a command having been applied, and what.
-    pub(super) replies: Vec<(oneshot::Sender<Answer>, Answer)>,
+    pub(super) replies: Vec<(Reply, Answer)>,
     /// What the batch's numbers stand for: the same for all batches, until a command changes it.
     pub names: Arc<Names>,
 }
@@ -50,7 +48,7 @@ pub(super) struct Step {
     pub(super) executions: usize,
     pub(super) outcome: Outcome,
     /// Who is answered.
-    pub(super) reply: Option<oneshot::Sender<Answer>>,
+    pub(super) reply: Option<Reply>,
 }
 
 /// The instruments and accounts, each at the place of its id.
@@ -96,13 +94,7 @@ impl Batch {
     }
 
     /// Takes in a command that was applied: its executions are the events' from `first` on.
-    pub(super) fn applied(
-        &mut self,
-        record: Record,
-        outcome: Outcome,
-        first: usize,
-        reply: Option<oneshot::Sender<Answer>>,
-    ) {
+    pub(super) fn applied(&mut self, record: Record, outcome: Outcome, first: usize, reply: Option<Reply>) {
         let Effects { events, executions_hash, rejected, steps, .. } = &mut self.effects;
         let mut account = None;
         for execution in events.executions.get(first..).unwrap_or_default() {

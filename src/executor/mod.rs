@@ -21,7 +21,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use effects::{Effects, Names};
@@ -35,7 +34,7 @@ use crate::domain::{AccountId, Command, Nanos, OrderId, Outcome, Place, Priority
 use crate::engine::{AHEAD_MAX, Engine};
 use crate::journal::{Journal, Record};
 use crate::queue::{
-    Action, Admission, Answer, Became, Claim, Entry, Fingerprint, NewTerms, Outlet, Request, Secret, Target, Use,
+    Action, Admission, Answer, Became, Claim, Entry, Fingerprint, NewTerms, Outlet, Reply, Request, Secret, Target, Use,
 };
 use effects::Batch;
 
@@ -201,7 +200,7 @@ impl Executor {
     }
 
     /// Answers a request for which there is nothing to apply.
-    fn answer(&mut self, reply: Option<oneshot::Sender<Answer>>, answer: Answer) {
+    fn answer(&mut self, reply: Option<Reply>, answer: Answer) {
         self.batch.effects.replies.extend(reply.map(|reply| (reply, answer)));
     }
 
@@ -247,7 +246,7 @@ impl Executor {
     }
 
     /// Numbers and applies a command; `reply` gets its answer.
-    fn apply_claiming(&mut self, command: Command, claim: Option<Claim>, reply: Option<oneshot::Sender<Answer>>) {
+    fn apply_claiming(&mut self, command: Command, claim: Option<Claim>, reply: Option<Reply>) {
         self.number += 1;
         self.apply_stamped(command, claim, reply);
     }
@@ -258,7 +257,7 @@ impl Executor {
     }
 
     /// Applies a command; a `claim` is worked out if it is not given and needed.
-    fn apply_stamped(&mut self, command: Command, claim: Option<Claim>, reply: Option<oneshot::Sender<Answer>>) {
+    fn apply_stamped(&mut self, command: Command, claim: Option<Claim>, reply: Option<Reply>) {
         let events = &mut self.batch.effects.events;
         let first = events.executions.len();
         let outcome = self.parts.engine.apply(self.number, self.stamp, &command, events);

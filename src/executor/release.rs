@@ -3,19 +3,16 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::sync::{
-    mpsc::{UnboundedReceiver, UnboundedSender},
-    oneshot,
-};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{Effects, Finished, Finisher, Pulse};
 use crate::journal::Gate;
-use crate::queue::{Admission, Answer};
+use crate::queue::{Admission, Answer, Reply};
 use crate::read::ReadModel;
 use crate::stream::Hub;
 
 /// Who is answered, and what.
-pub type Replies = Vec<(oneshot::Sender<Answer>, Answer)>;
+pub type Replies = Vec<(Reply, Answer)>;
 
 /// The other side of the journal's gate. Whoever is told of an order by the stream or a reply can already read it.
 #[derive(Debug)]
@@ -30,17 +27,17 @@ pub struct Release {
     pub hub: Arc<Hub>,
     /// Whose client ids are now known.
     pub admission: Admission,
-    /// Where answers go, for [`answer_all`] to give them. Bounded by who waits: each answers a request that was taken in.
-    pub answers: UnboundedSender<Replies>,
+    /// Where each worker's answers go, for [`answer_all`] to give them. Bounded by who waits: each answers a request that was
+    /// taken in.
+    pub answers: Vec<UnboundedSender<Replies>>,
 }
 
-/// Gives answers until none can come any more, on the runtime of those who wait for them: to wake one of its tasks from another
-/// thread is a system call, and so a batch is handed over as one.
+/// Gives answers until none can come any more, on the worker of those who wait for them: to wake one of its tasks from another
+/// thread is a system call, and so what a batch has for a worker is handed over as one.
 pub async fn answer_all(mut answers: UnboundedReceiver<Replies>) {
     while let Some(replies) = answers.recv().await {
         for (reply, answer) in replies {
-            // Who asked may have left; what was done stays done.
-            drop(reply.send(answer));
+            reply.give(answer);
         }
     }
 }
@@ -57,9 +54,17 @@ impl Gate<Effects> for Release {
 
     fn release(&mut self, finished: Finished) {
         let replies = finished.release(&self.read, &self.hub, &self.admission);
-        if !replies.is_empty() {
-            // Where the runtime has ended, nobody waits for them.
-            drop(self.answers.send(replies));
+        let mut by_worker: Vec<_> = self.answers.iter().map(|_| Replies::new()).collect();
+        for (reply, answer) in replies {
+            if let Some(replies) = by_worker.get_mut(reply.worker().0) {
+                replies.push((reply, answer));
+            }
+        }
+        for (worker, replies) in self.answers.iter().zip(by_worker) {
+            if !replies.is_empty() {
+                // Where the worker has ended, nobody waits for them.
+                drop(worker.send(replies));
+            }
         }
     }
 }

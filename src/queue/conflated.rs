@@ -8,8 +8,6 @@ use std::{
     },
 };
 
-use tokio::sync::Notify;
-
 use super::{LaneCounts, WaitBuckets};
 use crate::domain::{Command, ExchangeName, InstrumentId};
 
@@ -20,8 +18,6 @@ pub type QuoteKey = (ExchangeName, InstrumentId);
 #[derive(Debug, Default)]
 pub(super) struct Conflated {
     waiting: Mutex<BTreeMap<QuoteKey, Command>>,
-    /// Wakes the executor.
-    pub(super) news: Notify,
     sent: AtomicU64,
     received: AtomicU64,
     replaced: AtomicU64,
@@ -35,7 +31,10 @@ impl Conflated {
         if older.is_some() {
             self.replaced.fetch_add(1, Relaxed);
         }
-        self.news.notify_one();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Takes everything that waits.

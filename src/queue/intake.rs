@@ -8,9 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
-use super::{Action, Answer, Claim, ConnectionId, LaneCounts, OnFull, QuoteKey, Request, conflated::Conflated, lane::Lane};
+use super::{
+    Action, Answer, Claim, ConnectionId, LaneCounts, OnFull, QuoteKey, Reply, Request, WorkerId, conflated::Conflated,
+    lane::Lane,
+};
 use crate::domain::Command;
 
 /// Why a request was not queued: nothing of it was or will be executed.
@@ -28,6 +31,9 @@ pub enum Refusal {
 #[derive(Clone, Debug)]
 pub struct Intake {
     shared: Arc<Shared>,
+    worker: WorkerId,
+    /// Rung when something was sent here; who waits for it looks then.
+    bell: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -43,7 +49,22 @@ struct Shared {
 impl Intake {
     pub(super) fn new(orders: Lane, cancels: Lane, on_full: OnFull) -> Self {
         let shared = Shared { orders, cancels, quotes: Conflated::default(), on_full, tickets: AtomicU64::new(0) };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), worker: WorkerId::default(), bell: Arc::default() }
+    }
+
+    /// The same end for another worker, the one that waits for the answers. What is sent there is executed once
+    /// [`Intake::ring_for`] runs.
+    pub fn of_worker(&self, worker: WorkerId) -> Self {
+        Self { shared: self.shared.clone(), worker, bell: Arc::default() }
+    }
+
+    /// Tells the executor of what is sent by `other`, a worker's end, on whose runtime this runs for ever: once for all that the
+    /// worker's tasks sent in one turn, since to wake another thread is a system call.
+    pub async fn ring_for(&self, other: &Self) {
+        loop {
+            other.rung().await;
+            self.bell.notify_one();
+        }
     }
 
     /// Queues `action`; the receiver gets its answer.
@@ -74,9 +95,11 @@ impl Intake {
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let lane = self.lane(&action);
         lane.reserve(self.shared.on_full).await?;
-        let (reply, answer) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
+        let reply = Some(Reply { sender, worker: self.worker });
         let ticket = self.shared.tickets.fetch_add(1, Relaxed);
-        lane.send(Request { action, claim, connection, reply: Some(reply), ticket, queued_at: Instant::now() })?;
+        lane.send(Request { action, claim, connection, reply, ticket, queued_at: Instant::now() })?;
+        self.bell.notify_one();
         Ok(answer)
     }
 
@@ -88,6 +111,7 @@ impl Intake {
     /// Lets a quote, or the withdrawal of one, wait for the executor in the place of any older one of the same key.
     pub fn put_quote(&self, key: QuoteKey, command: Command) {
         self.shared.quotes.put(key, command);
+        self.bell.notify_one();
     }
 
     /// Refuses everything from now on; what is queued stays queued.
@@ -108,6 +132,11 @@ impl Intake {
 
     pub(super) fn executed(&self, request: &Request, now: Instant) {
         self.lane(&request.action).executed(now.saturating_duration_since(request.queued_at));
+    }
+
+    /// Waits until something was sent here since the last such wait ended.
+    pub(super) async fn rung(&self) {
+        self.bell.notified().await;
     }
 
     pub(super) fn quotes(&self) -> &Conflated {

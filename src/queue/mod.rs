@@ -25,7 +25,7 @@ pub use entry::{Claim, Entry, Secret};
 pub use intake::{Intake, Refusal};
 pub use lane::{LaneCounts, WaitBuckets};
 pub use outlet::Outlet;
-pub use request::{Action, Answer, ConnectionId, NewTerms, Request, ShownOrder, Target};
+pub use request::{Action, Answer, ConnectionId, NewTerms, Reply, Request, ShownOrder, Target, WorkerId};
 
 use std::time::Duration;
 

@@ -19,6 +19,7 @@ pub struct Outlet {
     intake: Intake,
     orders: mpsc::Receiver<Request>,
     cancels: mpsc::Receiver<Request>,
+    is_closed: bool,
     staged: Staged,
 }
 
@@ -29,11 +30,12 @@ impl Outlet {
         cancels: mpsc::Receiver<Request>,
         discipline: Discipline,
     ) -> Self {
-        Self { intake, orders, cancels, staged: Staged::new(discipline) }
+        Self { intake, orders, cancels, is_closed: false, staged: Staged::new(discipline) }
     }
 
     /// Refuses whatever is sent from now on; [`Outlet::ready`] still waits for what was sent before.
     pub fn close(&mut self) {
+        self.is_closed = true;
         self.intake.close();
         self.orders.close();
         self.cancels.close();
@@ -43,22 +45,25 @@ impl Outlet {
     ///
     /// Dropping the future loses nothing.
     pub async fn ready(&mut self) -> bool {
-        self.stage();
-        if !self.staged.is_empty() {
-            return true;
+        loop {
+            self.stage();
+            if !self.staged.is_empty() || !self.intake.quotes().is_empty() {
+                return true;
+            }
+            if self.is_closed {
+                return self.last().await;
+            }
+            self.intake.rung().await;
         }
-        let arrived = tokio::select! {
-            biased;
-            request = self.cancels.recv() => request,
-            request = self.orders.recv() => request,
-            () = self.intake.quotes().news.notified() => return true,
+    }
+
+    /// Waits for one of the requests that were being sent when the lanes were closed. False if there are none.
+    async fn last(&mut self) -> bool {
+        let last = match self.cancels.recv().await {
+            Some(request) => Some(request),
+            None => self.orders.recv().await,
         };
-        if let Some(request) = arrived {
-            self.staged.push(request);
-        }
-        // A closed lane says nothing of the other one, which may still hold something.
-        self.stage();
-        !self.staged.is_empty()
+        last.map(|request| self.staged.push(request)).is_some()
     }
 
     /// The next request by the discipline, its place in the lane given back at this moment. It must be executed.

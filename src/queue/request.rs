@@ -95,6 +95,29 @@ impl Action {
     }
 }
 
+/// One of the threads that serve connections, by its number from 0 on. What is for several of one is handed over together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerId(pub usize);
+
+/// Who is answered.
+#[derive(Debug)]
+pub struct Reply {
+    pub(super) sender: oneshot::Sender<Answer>,
+    pub(super) worker: WorkerId,
+}
+
+impl Reply {
+    /// Where the answer is waited for.
+    pub fn worker(&self) -> WorkerId {
+        self.worker
+    }
+
+    /// Gives the answer. Who asked may have left; what was done stays done.
+    pub fn give(self, answer: Answer) {
+        drop(self.sender.send(answer));
+    }
+}
+
 /// One waiting request.
 #[derive(Debug)]
 pub struct Request {
@@ -105,7 +128,7 @@ pub struct Request {
     /// The connection it came on, if its order among that connection's requests matters.
     pub connection: Option<ConnectionId>,
     /// Where the answer goes; `None`: nobody waits for it.
-    pub reply: Option<oneshot::Sender<Answer>>,
+    pub reply: Option<Reply>,
     /// Its number of arrival, over all lanes.
     pub(super) ticket: u64,
     /// When it was queued.

@@ -38,6 +38,36 @@ async fn eight_clients_with_fifty_orders_each_make_four_hundred_fills_in_seq_ord
     assert_eq!((filled.len(), &filled), (400, &answered));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_worker_takes_orders_answers_them_and_streams_what_all_did() {
+    let mut venue = Venue::spawn("[server]\nworkers = 3\n").await;
+    // A socket goes to the worker that has the fewest connections: these are on all three.
+    let mut sockets = join_all((0..6).map(|_| venue.stream("?channels=executions,status"))).await;
+    for socket in &mut sockets {
+        for n in 0..20 {
+            socket.send(&json!({ "op": "place", "id": n, "order": market("buy", "0.01") })).await;
+        }
+    }
+    for socket in &mut sockets {
+        let (mut seq, mut id) = (0, 0);
+        while seq < 240 || id < 20 {
+            let frame = socket.next().await;
+            if frame["channel"] == "reply" {
+                assert_eq!((&frame["id"], &frame["ok"]), (&json!(id), &json!(true)), "{frame}");
+                id += 1;
+            } else {
+                seq += 1;
+                assert_eq!(frame["seq"], seq, "{frame}");
+            }
+        }
+    }
+    venue.shut_down();
+    for socket in &mut sockets {
+        assert_eq!(socket.closed().await.0, 1001);
+    }
+    venue.ended().await.unwrap();
+}
+
 /// A lane of `GET /queue` as `[sent, received, depth, dropped]`.
 fn counts(queue: &Value, lane: &str) -> [u64; 4] {
     ["sent", "received", "depth", "dropped"].map(|field| queue[lane][field].as_u64().unwrap())

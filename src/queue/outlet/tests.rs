@@ -1,11 +1,13 @@
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::domain::{
     AccountId, Decimal, ExchangeName, InstrumentId, OrderId, OrderType, Place, SelfTradePrevention, Side, Symbol,
     TimeInForce,
 };
-use crate::queue::{Action, OnFull, Refusal, Settings, Target, queue};
+use crate::queue::{Action, OnFull, Refusal, Settings, Target, WorkerId, queue};
 
 /// `m` a market order, `l` a limit order, `c` a cancel; the number tells them apart.
 fn action(word: &str) -> Action {
@@ -130,6 +132,28 @@ async fn a_closed_queue_refuses_and_still_hands_out_what_it_holds() {
     assert!(outlet.ready().await);
     assert_eq!(outlet.take(Instant::now()).as_ref().map(word).as_deref(), Some("l1"));
     assert!(!outlet.ready().await);
+}
+
+#[tokio::test]
+async fn what_another_worker_sends_is_executed_once_it_is_rung_for() {
+    let (intake, mut outlet) = queue(settings(Discipline::Fifo, 4));
+    let other = intake.of_worker(WorkerId(1));
+    let mut ready = Box::pin(outlet.ready());
+    let mut ringing = Box::pin(intake.ring_for(&other));
+    assert_eq!((&mut ready).now_or_never(), None);
+    for word in ["l1", "l2"] {
+        drop(other.send(action(word), None).await.unwrap());
+    }
+    assert_eq!((&mut ready).now_or_never(), None, "the executor sleeps on");
+    assert_eq!((&mut ringing).now_or_never(), None);
+    assert_eq!((&mut ready).now_or_never(), Some(true));
+    drop(ready);
+    for word in ["l1", "l2"] {
+        let request = outlet.take(Instant::now()).unwrap();
+        assert_eq!((self::word(&request).as_str(), request.reply.unwrap().worker()), (word, WorkerId(1)));
+    }
+    drop(intake.send(action("l3"), None).await.unwrap());
+    assert_eq!(Box::pin(outlet.ready()).now_or_never(), Some(true), "who sends where it executes need not ring");
 }
 
 #[tokio::test]
