@@ -123,13 +123,24 @@ fn watch_threads(venue: &mut Running, tasks: &mut Tasks, drain: &CancellationTok
 }
 
 /// Has every worker do its part for the venue: who is to serve connections, and the names of the parts that are not the first's.
-fn put_to_work(workers: &Workers, venue: &mut Running, state: &State, tasks: &mut Tasks) -> (Vec<Worker>, Vec<String>) {
+fn put_to_work(
+    workers: &Workers,
+    venue: &mut Running,
+    state: &State,
+    tasks: &mut Tasks,
+    drain: &CancellationToken,
+) -> (Vec<Worker>, Vec<String>) {
     let mut servers = vec![Worker::new(Handle::current(), state.clone())];
     let mut names = Vec::new();
     for (runtime, branch) in workers.others.iter().zip(venue.branches()) {
         servers.push(Worker::new(runtime.clone(), state.with_intake(branch.intake.clone())));
         let name = format!("branch {}", names.len() + 1);
-        tasks.spawn_on(runtime, &name, branch.run());
+        let draining = drain.clone();
+        tasks.spawn_on(runtime, &name, async move {
+            branch.run().await;
+            // It ends after the journal. If nobody asked for that, it is for the journal to say why.
+            draining.cancelled().await;
+        });
         names.push(name);
     }
     (servers, names)
@@ -220,7 +231,7 @@ impl App {
         let connections = TaskTracker::new();
         let mut tasks = Tasks::default();
         let threads = watch_threads(&mut venue, &mut tasks, &drain);
-        let (servers, branches) = put_to_work(&workers, &mut venue, &state, &mut tasks);
+        let (servers, branches) = put_to_work(&workers, &mut venue, &state, &mut tasks, &drain);
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         if state.rates.is_some() {
