@@ -47,6 +47,8 @@ struct Lines {
     dropped: u64,
     /// How many of them the log has told of.
     told: u64,
+    /// Whether the last line is among them.
+    ended: bool,
 }
 
 /// Writes whole lines, each in one call.
@@ -94,13 +96,14 @@ pub fn flush() {
     }
 }
 
-/// Says a line after all others, and waits for it as [`flush`] does.
+/// Says a line after all others, whatever is still said elsewhere, and waits for it as [`flush`] does.
 pub fn last_words(line: &str) {
-    // So that there is room for it.
-    flush();
-    // Where it cannot be said, nobody can be told.
-    drop(Writer.write(format!("{line}\n").as_bytes()));
-    flush();
+    let line = format!("{line}\n");
+    match STDERR.get() {
+        Some(waiting) => waiting.end(line.as_bytes()),
+        // Where it cannot be said, nobody can be told.
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
 }
 
 fn say_panic(info: &PanicHookInfo<'_>) {
@@ -114,12 +117,26 @@ fn say_panic(info: &PanicHookInfo<'_>) {
 impl Waiting {
     fn push(&self, line: &[u8]) {
         let mut lines = self.lock();
+        if lines.ended {
+            return;
+        }
         if lines.bytes.len() + line.len() > WAITING_BYTES_MAX {
             lines.dropped += 1;
             return;
         }
         lines.bytes.extend_from_slice(line);
         self.more.notify_one();
+    }
+
+    /// Takes a last line, once there is room for it.
+    fn end(&self, line: &[u8]) {
+        self.flush();
+        let mut lines = self.lock();
+        lines.bytes.extend_from_slice(line);
+        lines.ended = true;
+        drop(lines);
+        self.more.notify_one();
+        self.flush();
     }
 
     fn flush(&self) {
@@ -181,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_wait_whole_and_in_order_and_those_that_do_not_fit_are_dropped_and_counted() {
+    fn lines_wait_whole_and_in_order_those_that_do_not_fit_are_counted_and_none_follows_the_last() {
         static WAITING: OnceLock<Waiting> = OnceLock::new();
         let waiting = WAITING.get_or_init(Waiting::default);
         let (says, said) = channel();
@@ -206,7 +223,16 @@ mod tests {
         waiting.flush();
         waiting.push(b"last\n");
         assert_eq!(said.recv().unwrap(), "last\n");
-        let lines = waiting.lock();
-        assert_eq!((lines.dropped, lines.told), (dropped, dropped));
+        {
+            let lines = waiting.lock();
+            assert_eq!((lines.dropped, lines.told), (dropped, dropped));
+        }
+        for _ in ["last", "the end"] {
+            lets.send(()).unwrap();
+        }
+        waiting.end(b"the end\n");
+        waiting.push(b"too late\n");
+        waiting.flush();
+        assert_eq!(said.try_iter().collect::<Vec<_>>(), ["the end\n"]);
     }
 }
