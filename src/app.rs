@@ -4,7 +4,8 @@
 //! shutdown are one code path.
 //!
 //! Threads: the one that runs [`App`] has every task of the venue, the executor first of all, and serves connections as well, as do
-//! the other [`Workers`]. The journal, the log of executions, snapshots and history have threads of their own.
+//! the other [`Workers`]. What keeps, makes or reads things beside that has threads of its own: the journal, what finishes its
+//! batches, the log of executions, snapshots, history, the process' log.
 //!
 //! Shutdown, within `shutdown_grace`: new orders are refused, the queue drains, the last executions are published, sockets
 //! get what is left and close with 1001, open requests are answered, the process ends. A task that ends before that ends
@@ -32,7 +33,7 @@ use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Seats, Shar
 use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, RateLimitConfig};
 use crate::read::ReadModel;
 use crate::telemetry::Metrics;
-use crate::venue::{self, Running, Venue, system_clock};
+use crate::venue::{self, Branch, Running, Venue, system_clock};
 pub use descriptors::raise_limit;
 use market::Market;
 use tasks::Tasks;
@@ -122,30 +123,6 @@ fn watch_threads(venue: &mut Running, tasks: &mut Tasks, drain: &CancellationTok
     names
 }
 
-/// Has every worker do its part for the venue: who is to serve connections, and the names of the parts that are not the first's.
-fn put_to_work(
-    workers: &Workers,
-    venue: &mut Running,
-    state: &State,
-    tasks: &mut Tasks,
-    drain: &CancellationToken,
-) -> (Vec<Worker>, Vec<String>) {
-    let mut servers = vec![Worker::new(Handle::current(), state.clone())];
-    let mut names = Vec::new();
-    for (runtime, branch) in workers.others.iter().zip(venue.branches()) {
-        servers.push(Worker::new(runtime.clone(), state.with_intake(branch.intake.clone())));
-        let name = format!("branch {}", names.len() + 1);
-        let draining = drain.clone();
-        tasks.spawn_on(runtime, &name, async move {
-            branch.run().await;
-            // It ends after the journal. If nobody asked for that, it is for the journal to say why.
-            draining.cancelled().await;
-        });
-        names.push(name);
-    }
-    (servers, names)
-}
-
 /// A venue that is bound to its address and about to serve.
 #[expect(missing_debug_implementations, reason = "a running venue has nothing to show")]
 pub struct App {
@@ -154,6 +131,7 @@ pub struct App {
     state: State,
     venue: Running,
     market: Market,
+    branches: Vec<Branch>,
     workers: Workers,
     shutdown_grace: Duration,
 }
@@ -181,7 +159,7 @@ impl App {
         let listen = config.server.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let addr = listener.local_addr().context("the listener has no address")?;
-        let (venue, running) = Venue::open(config, settings, system_clock)?;
+        let (venue, mut running) = Venue::open(config, settings, system_clock)?;
         let market = Market::build(config, &venue)?;
         let metrics = Metrics::new(venue.intake.clone(), watched::all(&venue, &market.board));
         let shared = Shared {
@@ -211,8 +189,9 @@ impl App {
             connections: AtomicU64::new(0),
         };
         let (state, shutdown_grace) = (State::new(venue.intake, shared), config.server.shutdown_grace);
-        let workers = Workers::start(config.server.workers()).context("cannot start the threads that serve")?;
-        Ok(Self { listener, addr, state, venue: running, market, workers, shutdown_grace })
+        let branches = running.branches();
+        let workers = Workers::start(branches.len()).context("cannot start the threads that serve")?;
+        Ok(Self { listener, addr, state, venue: running, market, branches, workers, shutdown_grace })
     }
 
     /// Where it listens; tells the port that port 0 became.
@@ -226,18 +205,25 @@ impl App {
     ///
     /// If a task ends before it should, or the shutdown takes longer than its grace.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, addr, state, mut venue, market, workers, shutdown_grace } = self;
+        let Self { listener, addr, state, mut venue, market, branches, workers, shutdown_grace } = self;
         let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
         let connections = TaskTracker::new();
         let mut tasks = Tasks::default();
         let threads = watch_threads(&mut venue, &mut tasks, &drain);
-        let (servers, branches) = put_to_work(&workers, &mut venue, &state, &mut tasks, &drain);
+        let mut serving = vec![Worker::new(Handle::current(), state.clone())];
+        let mut others = Vec::new();
+        for (branch, runtime) in branches.into_iter().zip(&workers.runtimes) {
+            let name = format!("worker {}", serving.len());
+            serving.push(Worker::new(runtime.clone(), state.with_intake(branch.intake.clone())));
+            tasks.spawn_on(runtime, &name, branch.run(drain.clone()));
+            others.push(name);
+        }
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         if state.rates.is_some() {
             tasks.spawn("rate limits", api::forget_idle(state.clone(), stop.clone()));
         }
-        tasks.spawn("server", api::serve(listener, servers, connections.clone(), stop.clone()));
+        tasks.spawn("server", api::serve(listener, serving, connections.clone(), stop.clone()));
         tracing::info!(%addr, "listening");
 
         tokio::select! {
@@ -264,8 +250,8 @@ impl App {
                 }
                 tasks.wait_for(thread).await?;
             }
-            for branch in branches {
-                tasks.wait_for(&branch).await?;
+            for worker in others {
+                tasks.wait_for(&worker).await?;
             }
             state.closing.cancel();
             state.sockets.close();

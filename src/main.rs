@@ -132,7 +132,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Verb::Serve) {
         Verb::Serve => {
             telemetry::logging::init(&config.log)?;
-            app::raise_limit(config.limits.connections);
+            app::raise_limit(config.limits.connections, config.server.workers());
             runtime()?.block_on(serve(&config))
         }
         Verb::Demo => {
@@ -176,7 +176,7 @@ fn configuration(options: &Options) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// The runtime of everything but connections, which may have more.
+/// A runtime of this thread alone; `serve` has workers besides.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
 }

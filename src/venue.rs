@@ -112,10 +112,15 @@ pub struct Branch {
 }
 
 impl Branch {
-    /// Passes on what is asked there, and answers, until all is released.
-    pub async fn run(self) {
+    /// Passes on what is asked there, and answers, until all is released and the venue drains: if it does not, the journal has
+    /// failed, which is for that to say, and what is still asked is for the executor to drop.
+    pub async fn run(self, drain: CancellationToken) {
+        let answered = async {
+            executor::answer_all(self.answers).await;
+            drain.cancelled().await;
+        };
         tokio::select! {
-            () = executor::answer_all(self.answers) => {}
+            () = answered => {}
             () = self.main.ring_for(&self.intake) => {}
         }
     }
@@ -142,7 +147,7 @@ impl Running {
         self.threads.snapshots_ended.take()
     }
 
-    /// What is to run on each worker but the first.
+    /// What is to run on each worker but the first, in their order.
     pub fn branches(&mut self) -> Vec<Branch> {
         std::mem::take(&mut self.branches)
     }

@@ -56,9 +56,9 @@ impl Gate<Effects> for Release {
         let replies = finished.release(&self.read, &self.hub, &self.admission);
         let mut by_worker: Vec<_> = self.answers.iter().map(|_| Replies::new()).collect();
         for (reply, answer) in replies {
-            if let Some(replies) = by_worker.get_mut(reply.worker().0) {
-                replies.push((reply, answer));
-            }
+            let replies =
+                by_worker.get_mut(reply.worker().0).expect("every way in has a worker, and every worker a way back");
+            replies.push((reply, answer));
         }
         for (worker, replies) in self.answers.iter().zip(by_worker) {
             if !replies.is_empty() {

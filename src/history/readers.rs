@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::{HistoryError, error::is_damage, projector::Shared, row, row::order_columns, store::Store};
 use crate::domain::{AccountId, Order, OrderId, Seq, Symbol};
 
-/// How many questions are answered at once; so many threads and connections there are at most.
+/// How many questions are answered at once: so many threads are at work, and so many connections there are, at most.
 const READERS: usize = 4;
 /// How many may wait for one of them: a further one is told to come again.
 const WAITING_MAX: usize = 256;

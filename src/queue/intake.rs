@@ -52,8 +52,8 @@ impl Intake {
         Self { shared: Arc::new(shared), worker: WorkerId::default(), bell: Arc::default() }
     }
 
-    /// The same end for another worker, the one that waits for the answers. What is sent there is executed once
-    /// [`Intake::ring_for`] runs.
+    /// The same end for another worker, the one that waits for the answers. Nobody wakes the executor for what is sent there but
+    /// [`Intake::ring_for`].
     pub fn of_worker(&self, worker: WorkerId) -> Self {
         Self { shared: self.shared.clone(), worker, bell: Arc::default() }
     }

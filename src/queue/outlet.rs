@@ -68,7 +68,7 @@ impl Outlet {
 
     /// The next request by the discipline, its place in the lane given back at this moment. It must be executed.
     pub fn take(&mut self, now: Instant) -> Option<Request> {
-        // What arrives now is younger than all that waits: only a discipline that lets it overtake has to know at once.
+        // What arrives now is no older than what waits of its connection: only a discipline that lets it overtake has to know at once.
         if self.staged.is_empty() || self.staged.discipline == Discipline::MarketFirst {
             self.stage();
         }
@@ -77,7 +77,7 @@ impl Outlet {
         Some(request)
     }
 
-    /// The orders that cancels and replaces among about the next so many requests name by the venue's id.
+    /// The orders that cancels and replaces among about the next so many requests name by the venue's id: a hint, which may miss some.
     pub fn coming(&self, requests: usize) -> impl Iterator<Item = OrderId> + '_ {
         let first = self.staged.fronts().into_iter().min().unwrap_or(u64::MAX);
         let end = first.saturating_add(requests as u64);
@@ -96,12 +96,19 @@ impl Outlet {
     }
 
     /// Moves what has arrived to where the discipline can see it. The lanes' places bound how much that is.
+    ///
+    /// It looks until there is nothing in either lane: what came while it looked at the other one may be older, and of the same
+    /// connection, as what it found there.
     fn stage(&mut self) {
-        while let Ok(request) = self.cancels.try_recv() {
-            self.staged.push(request);
-        }
-        while let Ok(request) = self.orders.try_recv() {
-            self.staged.push(request);
+        let mut found = true;
+        while found {
+            found = false;
+            for lane in [&mut self.cancels, &mut self.orders] {
+                while let Ok(request) = lane.try_recv() {
+                    self.staged.push(request);
+                    found = true;
+                }
+            }
         }
     }
 }

@@ -95,7 +95,7 @@ impl Action {
     }
 }
 
-/// One of the threads that serve connections, by its number from 0 on. What is for several of one is handed over together.
+/// One of the threads that serve connections, by its number from 0 on. What a batch answers there is handed over together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerId(pub usize);
 

@@ -161,7 +161,7 @@ async fn noise(addr: SocketAddr) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_venue_under_everything_at_once_trades_on_and_counts_what_went_beyond() {
-    openoutcry::app::raise_limit(2 * IDLE);
+    openoutcry::app::raise_limit(2 * IDLE, 2);
     let venue = Venue::spawn().await;
     let addr = venue.server.addr;
     let memory = "process_resident_memory_bytes";

@@ -51,7 +51,7 @@ async fn every_worker_takes_orders_answers_them_and_streams_what_all_did() {
     for socket in &mut sockets {
         let (mut seq, mut id) = (0, 0);
         while seq < 240 || id < 20 {
-            let frame = socket.next().await;
+            let frame = socket.news().await;
             if frame["channel"] == "reply" {
                 assert_eq!((&frame["id"], &frame["ok"]), (&json!(id), &json!(true)), "{frame}");
                 id += 1;

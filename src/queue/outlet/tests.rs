@@ -135,6 +135,30 @@ async fn a_closed_queue_refuses_and_still_hands_out_what_it_holds() {
 }
 
 #[tokio::test]
+async fn what_one_thread_sends_over_both_lanes_is_executed_in_its_order_while_it_sends() {
+    const SENT: usize = 100_000;
+    let on_full = OnFull::Wait(Duration::from_secs(20));
+    let (intake, mut outlet) = queue(Settings { on_full, ..settings(Discipline::Fifo, 64) });
+    let sending = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            for word in ["c1", "l1"].iter().cycle().take(SENT) {
+                drop(intake.send(action(word), None).await.unwrap());
+            }
+        });
+    });
+    let mut executed = 0;
+    while executed < SENT as u64 {
+        assert!(outlet.ready().await);
+        while let Some(request) = outlet.take(Instant::now()) {
+            assert_eq!(request.ticket, executed, "{}", word(&request));
+            executed += 1;
+        }
+    }
+    sending.join().unwrap();
+}
+
+#[tokio::test]
 async fn what_another_worker_sends_is_executed_once_it_is_rung_for() {
     let (intake, mut outlet) = queue(settings(Discipline::Fifo, 4));
     let other = intake.of_worker(WorkerId(1));

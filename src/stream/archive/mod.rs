@@ -89,7 +89,7 @@ pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How much of others' executions a read may look at while it has something to give: bounds how long it takes.
 const PASSED_MAX: u64 = 2 * 1024 * 1024;
-/// How many readers may read files at a time: bounds threads and memory, whatever the number of connections.
+/// How many readers may read files at a time: bounds threads at work and memory, whatever the number of connections.
 const READERS_MAX: usize = 8;
 
 /// How a log is opened.
