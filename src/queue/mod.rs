@@ -7,6 +7,8 @@
 //!   orders never sheds a cancel. Quotes are conflated: only the newest of an exchange and instrument waits.
 //! - **Depth** counts what is not yet executed, wherever it is: a place in a lane is given back when its request is
 //!   executed, not when the executor takes it from the channel. So `sent = received + depth`, and `depth ≤ capacity`.
+//! - **The bell** wakes the executor: rung with every request where it runs, and by [`Intake::ring_for`] for those that threads
+//!   elsewhere sent in one turn.
 //! - **Admission** is one table: a client's id is reserved before its request is queued and freed if the queue refuses it.
 //!
 //! Costs: O(1) a request. It knows nothing of what a command does.

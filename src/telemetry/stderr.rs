@@ -128,9 +128,8 @@ impl Waiting {
         self.more.notify_one();
     }
 
-    /// Takes a last line, once there is room for it.
+    /// Takes a last line, whether or not there is room for it, and waits until it is written.
     fn end(&self, line: &[u8]) {
-        self.flush();
         let mut lines = self.lock();
         lines.bytes.extend_from_slice(line);
         lines.ended = true;

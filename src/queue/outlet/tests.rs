@@ -159,6 +159,23 @@ async fn what_one_thread_sends_over_both_lanes_is_executed_in_its_order_while_it
 }
 
 #[tokio::test]
+async fn what_is_being_sent_while_the_queue_closes_is_executed() {
+    let (_, mut outlet) = queue(settings(Discipline::Fifo, 4));
+    let (lane, orders) = mpsc::channel(1);
+    outlet.orders = orders;
+    let being_sent = lane.try_reserve().unwrap();
+    outlet.close();
+    let mut ready = Box::pin(outlet.ready());
+    assert_eq!((&mut ready).now_or_never(), None, "it is not there yet");
+    let queued_at = Instant::now();
+    being_sent.send(Request { action: action("l1"), claim: None, connection: None, reply: None, ticket: 0, queued_at });
+    assert_eq!((&mut ready).now_or_never(), Some(true));
+    drop(ready);
+    assert_eq!(outlet.take(Instant::now()).as_ref().map(word).as_deref(), Some("l1"));
+    assert!(!outlet.ready().await);
+}
+
+#[tokio::test]
 async fn what_another_worker_sends_is_executed_once_it_is_rung_for() {
     let (intake, mut outlet) = queue(settings(Discipline::Fifo, 4));
     let other = intake.of_worker(WorkerId(1));
@@ -172,9 +189,9 @@ async fn what_another_worker_sends_is_executed_once_it_is_rung_for() {
     assert_eq!((&mut ringing).now_or_never(), None);
     assert_eq!((&mut ready).now_or_never(), Some(true));
     drop(ready);
-    for word in ["l1", "l2"] {
+    for sent in ["l1", "l2"] {
         let request = outlet.take(Instant::now()).unwrap();
-        assert_eq!((self::word(&request).as_str(), request.reply.unwrap().worker()), (word, WorkerId(1)));
+        assert_eq!((word(&request).as_str(), request.reply.unwrap().worker()), (sent, WorkerId(1)));
     }
     drop(intake.send(action("l3"), None).await.unwrap());
     assert_eq!(Box::pin(outlet.ready()).now_or_never(), Some(true), "who sends where it executes need not ring");
