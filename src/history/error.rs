@@ -54,6 +54,9 @@ pub enum HistoryError {
         /// The last.
         to: u64,
     },
+    /// The thread had to end before it was through with a transaction: what that had taken in is taken in at the next start.
+    #[error("history ended in the middle of a transaction")]
+    Interrupted,
     /// The file is not open, or was exchanged while it was asked: asked again.
     #[error("history's file is not open")]
     Closed,

@@ -27,7 +27,8 @@ use crate::stream::archive::Position;
 const REST: Duration = Duration::from_millis(20);
 /// How long it sleeps at most while nothing comes, before it looks whether it should end.
 const SLEEP: Duration = Duration::from_millis(50);
-/// How long it goes on at most once told to end, to take in what is there.
+/// How long it goes on at most once told to end, to take in what is there. Then it leaves even a transaction: on a machine whose
+/// processors are all taken, the rest of one could take it longer than a shutdown may.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// How long it waits after a failure; twice as long after each that follows.
 const BACK_OFF_MIN: Duration = Duration::from_millis(100);
@@ -50,7 +51,8 @@ pub(super) struct Shared {
     /// Counts openings and closings of the file, so that it is odd while it is open: what was read of an earlier one does not count.
     generation: AtomicU64,
     failures: AtomicU64,
-    stopped: Mutex<bool>,
+    /// When it was told to end.
+    stopped: Mutex<Option<Instant>>,
     stopping: Condvar,
 }
 
@@ -61,7 +63,7 @@ impl Shared {
             damaged: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            stopped: Mutex::new(false),
+            stopped: Mutex::new(None),
             stopping: Condvar::new(),
         }
     }
@@ -88,15 +90,21 @@ impl Shared {
     }
 
     pub(super) fn stop(&self) {
-        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
         self.stopping.notify_all();
     }
 
     /// Waits so long, or until told to end; whether it was.
     fn stopped_within(&self, time: Duration) -> bool {
         let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.stopping.wait_timeout_while(stopped, time, |stopped| !*stopped);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let waited = self.stopping.wait_timeout_while(stopped, time, |stopped| stopped.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_some()
+    }
+
+    /// Whether it has gone on for as long as it may since.
+    fn must_end(&self) -> bool {
+        let stopped = *self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        stopped.is_some_and(|stopped| stopped.elapsed() >= LAST_LOOK)
     }
 }
 
@@ -145,6 +153,10 @@ impl Projector {
         loop {
             let taken_in = self.shared.reached.total();
             let Err(error) = self.follow() else { return };
+            if let HistoryError::Interrupted = error {
+                tracing::info!("history has not taken in all there is: it goes on at the next start");
+                return;
+            }
             if let HistoryError::Gap { .. } = error {
                 tracing::warn!(%error, "reading all of it");
                 self.gap = Gap::Known;
@@ -186,11 +198,11 @@ impl Projector {
         self.reach(&transaction::begin(&*self.source, &mut store, from)?);
         self.passed(&mut store, from)?;
         let mut durable = from.segment;
-        let mut stopped_until = None;
+        let mut told_to_end = false;
         let mut pace = Pace::new();
         loop {
             let began = Instant::now();
-            let taken_in = take_in(&mut *self.source, &mut store, self.gap)?;
+            let taken_in = take_in(&mut *self.source, &mut store, self.gap, &|| self.shared.must_end())?;
             let took = began.elapsed();
             self.reach(&taken_in.reached);
             if let Some(end) = taken_in.end.filter(|end| end.segment > durable) {
@@ -205,11 +217,10 @@ impl Projector {
             };
             if self.shared.stopped_within(rest) {
                 // What was written since the last look is there for another.
-                match stopped_until {
-                    None => stopped_until = Some(Instant::now() + LAST_LOOK),
-                    Some(until) if taken_in.executions == 0 || Instant::now() >= until => return store.settle(),
-                    Some(_) => {}
+                if (told_to_end && taken_in.executions == 0) || self.shared.must_end() {
+                    return store.settle();
                 }
+                told_to_end = true;
                 continue;
             }
             if taken_in.executions == 0 {

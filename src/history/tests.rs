@@ -1,6 +1,7 @@
 //! History over a log in memory, whose entries a test lets through one after the other.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs,
     path::PathBuf,
@@ -490,6 +491,27 @@ fn what_makes_it_durable_writes_something_to_sync() {
     store.make_durable().unwrap();
     assert!(beside() > before, "an empty transaction is not synced");
     assert_eq!(store.position(7).unwrap(), Some(Position { segment: 1, offset: 2 }));
+}
+
+#[test]
+fn what_a_transaction_leaves_when_it_must_end_is_taken_in_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store::Store::open(&file(&folder), "e").unwrap();
+    let source = &mut Frames::usual().reader();
+    // Seven executions, and the four orders that they change: there are so many places to leave at.
+    for goes_on in 0..12 {
+        let asked = Cell::new(0);
+        let must_end = || asked.replace(asked.get() + 1) == goes_on;
+        source.seek(Position::START).unwrap();
+        let taken_in = transaction::take_in(source, &mut store, Gap::Known, &must_end);
+        if goes_on < 11 {
+            assert!(matches!(taken_in, Err(HistoryError::Interrupted)), "at {goes_on}: {taken_in:?}");
+            assert_eq!(store.last_seqs().unwrap(), [], "at {goes_on}");
+        } else {
+            assert_eq!(taken_in.unwrap().executions, 7);
+        }
+    }
+    assert_eq!(store.last_seqs().unwrap(), [(ALICE, Seq(4)), (BOB, Seq(3))]);
 }
 
 #[tokio::test]

@@ -62,11 +62,22 @@ pub(super) fn begin(source: &dyn Source, store: &mut Store, from: Position) -> R
     Ok(reached)
 }
 
-/// Takes in the entries that are there, in one transaction; nothing if there are none.
-pub(super) fn take_in(source: &mut dyn Source, store: &mut Store, gap: Gap) -> Result<TakenIn, HistoryError> {
+/// Takes in the entries that are there, in one transaction; nothing if there are none, or if the thread must end before it is
+/// through: the next to open the file reads them again.
+///
+/// # Errors
+///
+/// [`HistoryError::Interrupted`] if so.
+pub(super) fn take_in(
+    source: &mut dyn Source,
+    store: &mut Store,
+    gap: Gap,
+    must_end: &dyn Fn() -> bool,
+) -> Result<TakenIn, HistoryError> {
     let Some(first) = source.next().map_err(HistoryError::Log)? else { return Ok(TakenIn::default()) };
     let writing = store.begin()?;
-    let mut batch = Batch { writing: &writing, accounts: BTreeMap::new(), orders: BTreeMap::new(), executions: 0, gap };
+    let mut batch =
+        Batch { writing: &writing, accounts: BTreeMap::new(), orders: BTreeMap::new(), executions: 0, gap, must_end };
     let mut end = first.end;
     batch.entry(&first)?;
     while batch.executions < TRANSACTION_EXECUTIONS
@@ -88,6 +99,7 @@ struct Batch<'a> {
     orders: BTreeMap<OrderId, Held>,
     executions: u64,
     gap: Gap,
+    must_end: &'a dyn Fn() -> bool,
 }
 
 struct Held {
@@ -107,6 +119,7 @@ impl Batch<'_> {
             if seq <= known.last_seq {
                 continue;
             }
+            self.may_go_on()?;
             let fault = |fault: String| HistoryError::Frame { account: entry.account.0, seq, fault };
             let frame = ExecutionFrame::parse(payload).map_err(|error| fault(error.to_string()))?;
             if frame.seq != seq {
@@ -182,12 +195,17 @@ impl Batch<'_> {
 
     fn write_orders(&mut self) -> Result<(), HistoryError> {
         for held in std::mem::take(&mut self.orders).into_values() {
+            self.may_go_on()?;
             match held.written {
                 false => self.writing.insert_order(&held.order)?,
                 true => self.writing.update_order(&held.order)?,
             }
         }
         Ok(())
+    }
+
+    fn may_go_on(&self) -> Result<(), HistoryError> {
+        if (self.must_end)() { Err(HistoryError::Interrupted) } else { Ok(()) }
     }
 
     fn finish(mut self) -> Result<TakenIn, HistoryError> {
