@@ -93,7 +93,7 @@ fn command(source: &mut Unstructured, seq: u64, orders: u64) -> Result<Command> 
             let timeout_ns = if source.arbitrary()? { source.int_in_range(0..=9)? } else { source.arbitrary()? };
             Command::CancelAfter { account: account_id, timeout_ns }
         }
-        28 => Command::Deposit { account: account_id, asset: asset(source)?, amount: money(source)? },
+        28 => Command::Deposit(Deposit { account: account_id, request_id: None, asset: asset(source)?, amount: money(source)? }),
         29 => Command::DefineInstrument(Box::new(instrument(source, seq)?)),
         30 => Command::OpenAccount(Box::new(account(source, seq)?)),
         _ => match source.int_in_range(0..=2)? {

@@ -1,7 +1,12 @@
 //! The calls that run the venue: balances, halts, another account's orders. With keys, they need the scope `admin`; without,
 //! whoever can connect may make them.
 
-use axum::{Json, extract::State as Shared, response::Response};
+use axum::{
+    Json,
+    extract::State as Shared,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,8 +17,9 @@ use super::{
     extract::{self, JsonBody, PathOf, QueryOf},
     orders::{CancelAllQuery, respond},
     request::DepositRequest,
+    view,
 };
-use crate::domain::{AccountId, InstrumentId, Money, Symbol};
+use crate::domain::{AccountId, Deposit, InstrumentId, Money, Symbol};
 use crate::queue::Action;
 
 /// The most accounts on one page, and how many where nobody says.
@@ -51,38 +57,46 @@ pub(super) async fn account(
     Ok(Json(AccountView::of(&state, account_id(&state, &name)?)))
 }
 
-/// `POST /admin/accounts/{name}/deposits`: the account as it is then.
+/// `POST /admin/accounts/{name}/deposits`: the account as it is then. With an `Idempotency-Key`, sent again it is done once.
 pub(super) async fn deposit(
     state: Shared<State>,
     Administers(_): Administers,
     name: PathOf,
+    headers: HeaderMap,
     body: JsonBody,
-) -> Result<Json<AccountView>, Problem> {
-    transfer(state, name, body, |amount| amount).await
+) -> Result<Response, Problem> {
+    transfer(state, name, &headers, body, |amount| amount).await
 }
 
-/// `POST /admin/accounts/{name}/withdrawals`: the account as it is then.
+/// `POST /admin/accounts/{name}/withdrawals`: as a deposit, the other way.
 pub(super) async fn withdraw(
     state: Shared<State>,
     Administers(_): Administers,
     name: PathOf,
+    headers: HeaderMap,
     body: JsonBody,
-) -> Result<Json<AccountView>, Problem> {
-    transfer(state, name, body, |amount| Money::from_units(-amount.units())).await
+) -> Result<Response, Problem> {
+    transfer(state, name, &headers, body, |amount| Money::from_units(-amount.units())).await
 }
 
 async fn transfer(
     Shared(state): Shared<State>,
     PathOf(name): PathOf,
+    headers: &HeaderMap,
     body: JsonBody,
     signed: impl FnOnce(Money) -> Money,
-) -> Result<Json<AccountView>, Problem> {
+) -> Result<Response, Problem> {
     let account = account_id(&state, &name)?;
     let (asset, amount) = body.parse::<DepositRequest<'_>>()?.check()?;
-    let action = Action::Deposit { account, asset, amount: signed(Money::from(amount)) };
-    let pending = entry::administer(&state, action).await?;
-    entry::finish(&state, account, pending).await?;
-    Ok(Json(AccountView::of(&state, account)))
+    let request_id = extract::idempotency_key(headers)?;
+    let pending =
+        entry::deposit(&state, Deposit { account, request_id, asset, amount: signed(Money::from(amount)) }).await?;
+    let done = entry::finish(&state, account, pending).await?;
+    let account = Json(AccountView::of(&state, account));
+    Ok(match done {
+        Done::AppliedBefore => (view::REPLAYED, account).into_response(),
+        _ => account.into_response(),
+    })
 }
 
 /// `DELETE /admin/accounts/{name}/orders?symbol=&side=`

@@ -13,7 +13,8 @@ use tokio::{
 
 use super::{Problem, State, lookup, problem::RequestOutcome, request::Terms};
 use crate::domain::{
-    AccountId, AccountName, CancelAll, ClientOrderId, Code, Order, OrderId, Place, Priority, Quote, Replace, Status,
+    AccountId, AccountName, CancelAll, ClientOrderId, Code, Deposit, Order, OrderId, Place, Priority, Quote, Replace,
+    Status,
 };
 use crate::queue::{
     Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, NewTerms, Reservation, ShownOrder, Target, Use,
@@ -41,6 +42,8 @@ pub(super) enum Done {
     Batch(Vec<Item>),
     /// Nothing to show.
     Applied,
+    /// Nothing to show, of an earlier request with the same id.
+    AppliedBefore,
 }
 
 /// What became of one order of a batch.
@@ -164,14 +167,13 @@ pub(super) async fn replace(
     let order_id = order_id(state, account, target);
     let (request_id, of) = (request_id, order_id.unwrap_or_default());
     let asked = Fingerprint::of_replace(&Replace { account, order_id: of, request_id, quantity, price, trigger_price });
-    let conflict = || Problem::refused("idempotency_conflict", "This Idempotency-Key belongs to another request");
     let reservation = match state.admission.reserve(account, Use::Replace, id, asked) {
         Verdict::New(reservation) => reservation,
         Verdict::Repeat(Known::Done(became)) if order_id == Some(became.order_id) => {
             return Ok(Pending::Known(account, Use::Replace, became));
         }
         Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Replace, id, known)),
-        Verdict::Repeat(Known::Done(_)) | Verdict::Conflict => return Err(conflict()),
+        Verdict::Repeat(Known::Done(_)) | Verdict::Conflict => return Err(Problem::idempotency_conflict()),
     };
     send(state, action, Some(reservation), existing, connection).await
 }
@@ -218,6 +220,25 @@ pub(super) async fn cancel_after(
 /// As [`place`].
 pub(super) async fn quote(state: &State, quote: Quote) -> Result<Pending, Problem> {
     send(state, Action::Quote(Box::new(quote)), None, Asked::Other, None).await
+}
+
+/// Submits an amount for a balance, which may have an id of its own.
+///
+/// # Errors
+///
+/// As [`place`].
+pub(super) async fn deposit(state: &State, deposit: Deposit) -> Result<Pending, Problem> {
+    let (account, asked) = (deposit.account, Fingerprint::of_deposit(&deposit));
+    let reservation = match deposit.request_id {
+        None => None,
+        Some(id) => match state.admission.reserve(account, Use::Deposit, id, asked) {
+            Verdict::New(reservation) => Some(reservation),
+            Verdict::Repeat(Known::Done(became)) => return Ok(Pending::Known(account, Use::Deposit, became)),
+            Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Deposit, id, known)),
+            Verdict::Conflict => return Err(Problem::idempotency_conflict()),
+        },
+    };
+    send(state, Action::Deposit(Box::new(deposit)), reservation, Asked::Other, None).await
 }
 
 /// Submits what an administrator asks for.
@@ -366,12 +387,16 @@ fn refused(shown: ShownOrder) -> Problem {
     Problem::refused(code, detail).with_order(shown)
 }
 
-/// The answer to a request that came before: the order as it is now.
+/// The answer to a request that came before: its order, if it is about one, as it is now.
 async fn replay(state: &State, account: AccountId, of: Use, became: Became) -> Result<Done, Problem> {
-    match (lookup::order(state, account, became.order_id).await, of) {
-        (Ok(order), Use::Order) if order.status == Status::Rejected => Err(refused(state.view(&order)).replayed()),
-        (Ok(order), Use::Order) => Ok(Done::Replayed(state.view(&order))),
-        (Ok(order), Use::Replace) => Ok(Done::ReplacedBefore(state.view(&order), became.priority)),
-        (Err(problem), _) => Err(problem.with_outcome(RequestOutcome::Accepted)),
+    if of == Use::Deposit {
+        return Ok(Done::AppliedBefore);
+    }
+    let order = lookup::order(state, account, became.order_id).await;
+    let order = order.map_err(|problem| problem.with_outcome(RequestOutcome::Accepted))?;
+    match of {
+        Use::Order if order.status == Status::Rejected => Err(refused(state.view(&order)).replayed()),
+        Use::Order => Ok(Done::Replayed(state.view(&order))),
+        Use::Replace | Use::Deposit => Ok(Done::ReplacedBefore(state.view(&order), became.priority)),
     }
 }

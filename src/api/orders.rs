@@ -96,19 +96,15 @@ pub(super) fn respond(done: Done) -> Response {
             let location = [(header::LOCATION, format!("/orders/{}", order.order.order_id))];
             (StatusCode::CREATED, location, view::answer(order.json)).into_response()
         }
-        Done::Replayed(order) => {
-            let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
-            (StatusCode::OK, replayed, view::answer(order.json)).into_response()
-        }
+        Done::Replayed(order) => (StatusCode::OK, view::REPLAYED, view::answer(order.json)).into_response(),
         Done::Canceled(order) => view::answer(order.json),
         Done::CanceledAll(count) => Json(serde_json::json!({ "canceled": count })).into_response(),
         Done::Replaced(order, priority) => view::answer(view::replaced(&order, priority)),
         Done::ReplacedBefore(order, priority) => {
-            let replayed = [("idempotent-replayed", HeaderValue::from_static("true"))];
-            (StatusCode::OK, replayed, view::answer(view::replaced(&order, priority))).into_response()
+            (StatusCode::OK, view::REPLAYED, view::answer(view::replaced(&order, priority))).into_response()
         }
         Done::Batch(items) => view::answer(batch::json(&items)),
-        Done::Applied | Done::Known(..) => Json(serde_json::json!({})).into_response(),
+        Done::Applied | Done::AppliedBefore | Done::Known(..) => Json(serde_json::json!({})).into_response(),
     }
 }
 

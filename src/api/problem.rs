@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::codes;
+use super::{codes, view};
 use crate::domain::{ClientOrderId, Scope};
 use crate::queue::{Refusal, ShownOrder};
 
@@ -151,6 +151,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
+    /// 422: the id of a request that is no order belongs to another.
+    pub fn idempotency_conflict() -> Self {
+        Self::refused("idempotency_conflict", "This Idempotency-Key belongs to another request")
+    }
+
     /// 409: the request of this id is on its way.
     pub fn in_flight() -> Self {
         let detail = "A request with this id is in flight: ask again";
@@ -277,7 +282,7 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if self.0.replayed {
-            headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+            headers.extend(view::REPLAYED);
         }
         response
     }

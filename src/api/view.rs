@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     response::Response,
 };
 use serde::{Serialize, Serializer};
@@ -17,6 +17,10 @@ use crate::domain::{
 };
 use crate::queue::ShownOrder;
 use crate::stream::encode;
+
+/// Marks an answer as that to an earlier request.
+pub(super) const REPLAYED: [(HeaderName, HeaderValue); 1] =
+    [(HeaderName::from_static("idempotent-replayed"), HeaderValue::from_static("true"))];
 
 /// An order, as answers show it.
 pub(super) fn shown(order: &Arc<Order>, account: &AccountName) -> ShownOrder {

@@ -13,14 +13,7 @@ pub enum Command {
     /// Opens the next account.
     OpenAccount(Box<AccountSpec>),
     /// Adds to an account's free balance; a negative amount withdraws.
-    Deposit {
-        /// Whose balance.
-        account: AccountId,
-        /// Of which asset.
-        asset: AssetName,
-        /// How much.
-        amount: Money,
-    },
+    Deposit(Deposit),
     /// Places an order.
     Place(Place),
     /// Cancels one order.
@@ -65,6 +58,19 @@ pub struct AccountSpec {
     pub name: AccountName,
     /// What it starts with; `None`: its orders are never checked against a balance.
     pub balances: Option<Vec<(AssetName, Money)>>,
+}
+
+/// An amount for an account's free balance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Deposit {
+    /// Whose balance.
+    pub account: AccountId,
+    /// The client's id for this request, so that a retry of it does nothing.
+    pub request_id: Option<ClientOrderId>,
+    /// Of which asset.
+    pub asset: AssetName,
+    /// How much; below zero withdraws.
+    pub amount: Money,
 }
 
 /// A new order, as the client wrote it. Types and ranges are checked, the instrument's rules are not: those are the engine's.

@@ -4,7 +4,7 @@
 //! The function is fixed: a change of it, or of the order of what it covers, is a change of the engine's rules. It guards
 //! against accidents, not against someone who looks for collisions.
 
-use super::{Decimal, Execution, Place, Replace};
+use super::{Decimal, Deposit, Execution, Place, Replace};
 
 /// The running digest: xor, multiply, fold, 64 bits at a time. Words go round four lanes, since each has to wait for the one
 /// before in its lane.
@@ -49,7 +49,6 @@ impl Execution {
     /// were, in which order. What is absent counts as a value that it cannot have.
     pub fn digest(&self) -> u64 {
         let mut digest = Digest { lanes: [0x4F70, 0x656E, 0x4F75, 0x7463] };
-        let wide = |value: i128| (value as u64, (value >> 64) as u64);
         let (notional, notional_high) = wide(self.cum_notional);
         let kinds = [
             self.execution_type as u8,
@@ -122,6 +121,22 @@ impl Replace {
     }
 }
 
+impl Deposit {
+    /// A digest of what is moved, and which way. It is kept with the request's id.
+    pub fn digest(&self) -> u64 {
+        let mut digest = Digest { lanes: [0x4465, 0x706F, 0x7369, 0x7400] };
+        let (amount, amount_high) = wide(self.amount.units());
+        digest.words([amount, amount_high, self.asset.as_str().len() as u64, 0]);
+        digest.text(self.asset.as_str().as_bytes());
+        digest.finish()
+    }
+}
+
+/// Both halves of a number, the lower first.
+fn wide(value: i128) -> (u64, u64) {
+    (value as u64, (value >> 64) as u64)
+}
+
 /// What is absent has a scale that nothing has.
 fn scale(value: Option<Decimal>) -> u8 {
     value.map_or(u8::MAX, Decimal::scale)
@@ -134,7 +149,9 @@ fn mantissa(value: Option<Decimal>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AccountId, ClientOrderId, Nanos, OrderId, OrderType, Side, Symbol, TimeInForce, TriggerBy};
+    use crate::domain::{
+        AccountId, AssetName, ClientOrderId, Money, Nanos, OrderId, OrderType, Side, Symbol, TimeInForce, TriggerBy,
+    };
 
     #[test]
     fn what_a_request_asks_for_is_told_from_anything_else_and_kept_for_ever() {
@@ -178,6 +195,11 @@ mod tests {
             Replace { account, order_id, request_id: None, quantity, price, trigger_price: None }.digest()
         };
         digests.extend([replace(Some("1"), None), replace(None, Some("1")), replace(Some("0.1"), None)]);
+        let deposit = |asset: &str, units: i128| {
+            let (asset, amount) = (AssetName::parse(asset).unwrap(), Money::from_units(units));
+            Deposit { account: AccountId(1), request_id: None, asset, amount }.digest()
+        };
+        digests.extend([deposit("BTC", 1), deposit("BTC", -1), deposit("BTCB", 1), deposit("BTC", 1 << 64)]);
         let all = digests.len();
         digests.sort_unstable();
         digests.dedup();
@@ -185,8 +207,8 @@ mod tests {
         let instrument = Some(crate::domain::InstrumentId(7));
         assert_eq!(Place { account: AccountId(3), instrument, ..place.clone() }.digest(), place.digest());
         assert_eq!(
-            (place.digest(), replace(Some("1"), None)),
-            (5_458_089_064_372_315_342, 12_387_074_029_990_779_452),
+            (place.digest(), replace(Some("1"), None), deposit("BTC", 1)),
+            (5_458_089_064_372_315_342, 12_387_074_029_990_779_452, 16_029_747_672_813_121_239),
             "these stand in files"
         );
     }

@@ -34,7 +34,7 @@ mod report;
 
 pub use access::{KeyHash, Scope, Scopes};
 pub use code::Code;
-pub use command::{AccountSpec, CancelAll, Command, Place, Quote, Replace};
+pub use command::{AccountSpec, CancelAll, Command, Deposit, Place, Quote, Replace};
 pub(crate) use decimal::write_whole;
 pub use decimal::{Decimal, DecimalError};
 pub use event::{Events, Execution, ExecutionType, Fill, LevelChange, Liquidity, Outcome, Priority, Source, Trade};

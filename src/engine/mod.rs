@@ -67,7 +67,7 @@ pub use state::StateError;
 pub use table::NONE;
 pub use view::{AccountView, Balance, OrderView, Prices};
 
-use crate::domain::{Command, Events, ExchangeName, Instrument, InstrumentId, Nanos, Outcome};
+use crate::domain::{Command, Deposit, Events, ExchangeName, Instrument, InstrumentId, Nanos, Outcome};
 
 /// Open orders of a venue, of all accounts: with [`crate::domain::Money::BALANCE_MAX`] this bounds every balance.
 pub const OPEN_ORDERS_MAX: u32 = 100_000_000;
@@ -167,7 +167,7 @@ impl Engine {
             Command::Quote(quote) => self.quote(quote, events),
             Command::WithdrawQuotes { exchange, instrument } => self.withdraw_quotes(exchange, *instrument, events),
             Command::CancelAfter { account, timeout_ns } => self.cancel_after(account.0, *timeout_ns),
-            Command::Deposit { account, asset, amount } => self.deposit(account.0, *asset, *amount),
+            Command::Deposit(Deposit { account, asset, amount, .. }) => self.deposit(account.0, *asset, *amount),
             Command::DefineInstrument(spec) => self.define_instrument(spec, events),
             Command::OpenAccount(spec) => self.open_account(spec),
             Command::Halt(instrument) => self.set_halted(*instrument, true),

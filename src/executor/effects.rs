@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::domain::{AccountId, AccountName, Command, Events, ExecutionType, Instrument, InstrumentId, Outcome, Place};
+use crate::domain::{
+    AccountId, AccountName, Command, Deposit, Events, ExecutionType, Instrument, InstrumentId, Outcome, Place,
+};
 use crate::engine::{self, Engine};
 use crate::journal::Record;
 use crate::queue::{Answer, Entry, Reply};
@@ -115,7 +117,7 @@ impl Batch {
     /// Notes what a command touched beyond its events.
     fn note(&mut self, command: &Command, outcome: Outcome) {
         match (command, outcome) {
-            (Command::Deposit { account, .. }, _) => {
+            (Command::Deposit(Deposit { account, .. }), _) => {
                 self.accounts.insert(*account);
             }
             (Command::Halt(instrument), Outcome::Done) => self.effects.halts.push((*instrument, true)),

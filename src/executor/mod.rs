@@ -30,7 +30,7 @@ pub use release::{Release, Replies, answer_all};
 pub use replay::{Differs, entries, replay};
 pub use replica::{Public, Replica, ReplicaError, shown};
 
-use crate::domain::{AccountId, Command, Nanos, OrderId, Outcome, Place, Priority, Replace};
+use crate::domain::{AccountId, ClientOrderId, Command, Deposit, Nanos, OrderId, Outcome, Place, Priority, Replace};
 use crate::engine::{AHEAD_MAX, Engine};
 use crate::journal::{Journal, Record};
 use crate::queue::{
@@ -188,9 +188,12 @@ impl Executor {
     }
 
     fn execute(&mut self, request: Request) {
-        if let Action::Deposit { account, .. } = request.action
-            && self.parts.engine.account(account).is_some_and(|account| !account.checked)
+        if let Action::Deposit(deposit) = &request.action
+            && self.parts.engine.account(deposit.account).is_some_and(|account| !account.checked)
         {
+            if let Some(id) = deposit.request_id {
+                self.parts.admission.release(deposit.account, Use::Deposit, id);
+            }
             return self.answer(request.reply, Answer::Unchecked);
         }
         let Some(command) = self.command(request.action) else {
@@ -222,7 +225,7 @@ impl Executor {
             Action::CancelAll(cancel_all) => Command::CancelAll(cancel_all),
             Action::CancelAfter { account, timeout_ns } => Command::CancelAfter { account, timeout_ns },
             Action::Quote(quote) => Command::Quote(*quote),
-            Action::Deposit { account, asset, amount } => Command::Deposit { account, asset, amount },
+            Action::Deposit(deposit) => Command::Deposit(*deposit),
             Action::Halt(instrument) => Command::Halt(instrument),
             Action::Resume(instrument) => Command::Resume(instrument),
         })
@@ -265,9 +268,9 @@ impl Executor {
         if let Some(entry) = entry_of(admission.secret(), &command, claim, outcome) {
             admission.executed(&entry);
             self.batch.effects.kept.push(entry);
-        } else if let Command::Replace(Replace { account, request_id: Some(id), .. }) = &command {
+        } else if let Some((account, of, id)) = request_of(&command) {
             // It changed nothing: to try again is no second time.
-            admission.release(*account, Use::Replace, *id);
+            admission.release(account, of, id);
         }
         self.batch.applied(Record { number: self.number, stamp: self.stamp, command }, outcome, first, reply);
     }
@@ -293,6 +296,20 @@ fn entry_of(secret: Secret, command: &Command, claim: Option<Claim>, outcome: Ou
             let claim = claim.unwrap_or_else(|| Claim::of(secret, *account, Use::Replace, id, asked()));
             Some(claim.became(Became { order_id, priority }))
         }
+        (Command::Deposit(deposit @ Deposit { account, request_id: Some(id), .. }), Outcome::Done) => {
+            let asked = || Fingerprint::of_deposit(deposit);
+            let claim = claim.unwrap_or_else(|| Claim::of(secret, *account, Use::Deposit, id, asked()));
+            Some(claim.became(Became { order_id: OrderId(0), priority: Priority::Kept }))
+        }
+        _ => None,
+    }
+}
+
+/// The client's id for a request that is not an order, if it has one.
+fn request_of(command: &Command) -> Option<(AccountId, Use, ClientOrderId)> {
+    match command {
+        Command::Replace(Replace { account, request_id, .. }) => Some((*account, Use::Replace, (*request_id)?)),
+        Command::Deposit(Deposit { account, request_id, .. }) => Some((*account, Use::Deposit, (*request_id)?)),
         _ => None,
     }
 }

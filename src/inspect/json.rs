@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::{
-    AccountId, AccountName, AccountSpec, CancelAll, Command, InstrumentId, InstrumentSpec, Place, Quote, Replace, Symbol,
+    AccountId, AccountName, AccountSpec, CancelAll, Command, Deposit, InstrumentId, InstrumentSpec, Place, Quote, Replace,
+    Symbol,
 };
 use crate::journal::Record;
 
@@ -60,8 +61,10 @@ impl Names {
         match command {
             Command::DefineInstrument(spec) => ("define_instrument", define_instrument(spec)),
             Command::OpenAccount(spec) => ("open_account", open_account(spec)),
-            Command::Deposit { account, asset, amount } => {
-                ("deposit", json!({ "account": self.account(*account), "asset": asset, "amount": amount }))
+            Command::Deposit(Deposit { account, request_id, asset, amount }) => {
+                let account = self.account(*account);
+                let what = json!({ "account": account, "idempotency_key": request_id, "asset": asset, "amount": amount });
+                ("deposit", what)
             }
             Command::Place(order) => ("place", self.place(order)),
             Command::Cancel { account, order_id } => {

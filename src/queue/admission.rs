@@ -4,7 +4,7 @@
 //! reservation that never reaches the queue frees its id again. What is known is never forgotten: 24 bytes an id, its
 //! [`Entry`], in a table that is between half and 7/8 full, so 29 to 57 MB a million ids, whatever became of their orders.
 //!
-//! Ids of orders and ids of replaces are two kinds that never meet. Costs: the table is touched twice a request, once to ask
+//! Ids of orders, of replaces and of deposits are kinds that never meet. Costs: the table is touched twice a request, once to ask
 //! and once to keep; what is between lives in a map that is as small as what is in flight. Both are cut into [`SHARDS`] parts with
 //! a lock each, so that one that grows holds up few.
 
@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::entry::{self, Claim, Entry, Key, Secret};
-use crate::domain::{AccountId, ClientOrderId, OrderId, Place, Priority, Replace};
+use crate::domain::{AccountId, ClientOrderId, Deposit, OrderId, Place, Priority, Replace};
 
 /// How many parts the table has.
 const SHARDS: usize = 64;
@@ -29,6 +29,11 @@ impl Fingerprint {
     /// The fingerprint of an order.
     pub fn of(place: &Place) -> Self {
         Self(place.digest() & entry::FINGERPRINT)
+    }
+
+    /// The fingerprint of an amount for a balance.
+    pub fn of_deposit(deposit: &Deposit) -> Self {
+        Self(deposit.digest() & entry::FINGERPRINT)
     }
 
     /// The fingerprint of new terms.
@@ -44,12 +49,14 @@ pub enum Use {
     Order,
     /// To the new terms of one.
     Replace,
+    /// To an amount for a balance.
+    Deposit,
 }
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Became {
-    /// Its order.
+    /// Its order; 0 of a request that is about none.
     pub order_id: OrderId,
     /// Of a replace, what it did to the order's place in its level.
     pub priority: Priority,

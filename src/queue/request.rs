@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use super::Claim;
 use crate::domain::{
-    AccountId, AssetName, CancelAll, ClientOrderId, Code, Decimal, InstrumentId, Money, Order, OrderId, OrderType, Place,
-    Priority, Quote, Report,
+    AccountId, CancelAll, ClientOrderId, Code, Decimal, Deposit, InstrumentId, Order, OrderId, OrderType, Place, Priority,
+    Quote, Report,
 };
 
 /// A connection whose requests keep their order among themselves.
@@ -70,14 +70,7 @@ pub enum Action {
     /// Move a book by hand: never conflated.
     Quote(Box<Quote>),
     /// Add to an account's free balance, or take from it.
-    Deposit {
-        /// Whose balance.
-        account: AccountId,
-        /// Of which asset.
-        asset: AssetName,
-        /// How much; below zero withdraws.
-        amount: Money,
-    },
+    Deposit(Box<Deposit>),
     /// Refuse new orders of an instrument.
     Halt(InstrumentId),
     /// Take them again.

@@ -92,6 +92,42 @@ async fn a_replace_that_was_refused_may_be_tried_again_with_its_key() {
 }
 
 #[tokio::test]
+async fn a_deposit_or_a_withdrawal_with_a_key_is_done_once() {
+    let accounts = "[[accounts]]\nname = \"default\"\nbalances = { BTC = \"1\" }\n[[accounts]]\nname = \"free\"";
+    let venue = Venue::spawn(accounts).await;
+    let free = |answer: &Answer| answer.body["balances"][0]["free"].clone();
+    let path = |what: &str| format!("/admin/accounts/default/{what}");
+    let two = json!({ "asset": "BTC", "amount": "2" });
+    let first = venue.sent_once(Method::POST, &path("deposits"), "gift", &two).await;
+    assert_eq!(
+        (first.status, first.header("idempotent-replayed"), free(&first)),
+        (200, None, json!("3")),
+        "{}",
+        first.text
+    );
+    let same = json!({ "amount": 2.0, "asset": "BTC" });
+    let again = venue.sent_once(Method::POST, &path("deposits"), "gift", &same).await;
+    assert_eq!((again.status, again.header("idempotent-replayed"), free(&again)), (200, Some("true"), json!("3")));
+    let other = json!({ "asset": "BTC", "amount": "1" });
+    venue.sent_once(Method::POST, &path("deposits"), "gift", &other).await.is_problem(422, "idempotency_conflict");
+    venue.sent_once(Method::POST, &path("withdrawals"), "gift", &two).await.is_problem(422, "idempotency_conflict");
+
+    // What was refused has taken no key.
+    let four = json!({ "asset": "BTC", "amount": "4" });
+    for _ in 0..2 {
+        venue.sent_once(Method::POST, &path("withdrawals"), "out", &four).await.is_problem(422, "insufficient_balance");
+        let unchecked = venue.sent_once(Method::POST, "/admin/accounts/free/deposits", "gift", &two).await;
+        unchecked.is_problem(409, "unchecked_account");
+    }
+    assert_eq!(free(&venue.sent_once(Method::POST, &path("deposits"), "more", &other).await), "4");
+    assert_eq!(free(&venue.sent_once(Method::POST, &path("withdrawals"), "out", &four).await), "0");
+    let again = venue.sent_once(Method::POST, &path("withdrawals"), "out", &four).await;
+    assert_eq!((again.status, again.header("idempotent-replayed"), free(&again)), (200, Some("true"), json!("0")));
+    // An order's id is another kind.
+    assert_eq!(venue.sent_once(Method::POST, "/orders", "gift", &limit("buy", "1", "41000")).await.status, 422);
+}
+
+#[tokio::test]
 async fn what_stays_in_flight_too_long_is_a_conflict_to_retry() {
     let venue = Venue::spawn("[server]\nrequest_timeout = \"50ms\"\n[execution]\ndelay = \"1s\"").await;
     let order = limit("buy", "1", "41000");
@@ -121,6 +157,9 @@ async fn a_key_holds_after_the_process_was_killed() {
     assert_eq!(send(&server, Method::POST, "/orders", &order).await.status, 201);
     let replaced = send(&server, Method::PATCH, "/orders/1", &terms).await;
     assert_eq!(replaced.status, 200, "{}", replaced.text);
+    let (deposits, deposit) = ("/admin/accounts/default/deposits", json!({ "asset": "BTC", "amount": "1" }));
+    let deposited = send(&server, Method::POST, deposits, &deposit).await;
+    assert_eq!(deposited.status, 200, "{}", deposited.text);
     server.signal("KILL").await;
     server.ended().await;
     let server = Server::spawn(&environment).await;
@@ -129,6 +168,9 @@ async fn a_key_holds_after_the_process_was_killed() {
         assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")), "{}", again.text);
         assert_eq!(again.body["quantity"], "4");
     }
+    let again = send(&server, Method::POST, deposits, &deposit).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")), "{}", again.text);
+    assert_eq!(again.body, deposited.body);
     let other = send(&server, Method::PATCH, "/orders/1", &json!({ "quantity": "3" })).await;
     other.is_problem(422, "idempotency_conflict");
 }

@@ -328,7 +328,7 @@ async fn an_administrator_moves_balances_and_sees_every_account() {
     transfer("nobody", "deposits", json!({ "asset": "BTC", "amount": "1" })).await.is_problem(404, "unknown_account");
     transfer("ops", "deposits", json!({ "asset": "BTC", "amount": "1" })).await.is_problem(409, "unchecked_account");
     let bob = venue.with_key(BOB, Method::GET, "/account", None).await.body;
-    assert_eq!(balance(&bob, "BTC"), "1.5");
+    assert_eq!(balance(&bob, "BTC"), "1.5", "what was refused moved nothing");
     let list = venue.with_key(ADMIN, Method::GET, "/admin/accounts?limit=2&after=alice", None).await.body;
     let names: Vec<&str> = list.as_array().unwrap().iter().map(|account| account["account"].as_str().unwrap()).collect();
     assert_eq!((names, &list[0]), (vec!["bob", "ops"], &bob));

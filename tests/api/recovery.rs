@@ -226,6 +226,8 @@ async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop() {
     assert_eq!(post(first.addr, "/admin/instruments/BTC-USDT/halt", json!({})).await.status, 200);
     let deposit = json!({ "asset": "BTC", "amount": "5" });
     let account = post(first.addr, "/admin/accounts/default/deposits", deposit).await.body;
+    let free = &account["balances"][0];
+    assert_eq!((&free["asset"], &free["free"]), (&json!("BTC"), &json!("1000005")));
     // A kill leaves the journal, a stop a snapshot too.
     let (mut before, signals) = (first, ["KILL", "TERM"]);
     for signal in signals {

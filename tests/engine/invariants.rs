@@ -166,7 +166,7 @@ impl Watch {
                 }
                 self.accounts += 1;
             }
-            Command::Deposit { account, asset, amount } => {
+            Command::Deposit(Deposit { account, asset, amount, .. }) => {
                 let moved = self.moved.entry((account.0, asset.to_string())).or_default();
                 *moved = moved.wrapping_add(amount.units());
             }

@@ -116,7 +116,7 @@ impl Naive {
         match command {
             Command::DefineInstrument(spec) => self.define(spec),
             Command::OpenAccount(spec) => self.open(spec),
-            Command::Deposit { account, asset, amount } => self.deposit(*account, asset, amount.units()),
+            Command::Deposit(Deposit { account, asset, amount, .. }) => self.deposit(*account, asset, amount.units()),
             Command::Place(place) => self.place(place),
             Command::Cancel { account, order_id } => self.cancel(*account, *order_id),
             Command::CancelAll(which) => self.cancel_all(which),

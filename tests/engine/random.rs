@@ -136,11 +136,12 @@ impl Stream {
             }
             Action::Halt(instrument) => Command::Halt(InstrumentId(*instrument)),
             Action::Resume(instrument) => Command::Resume(InstrumentId(*instrument)),
-            Action::Deposit { account, asset, amount } => Command::Deposit {
+            Action::Deposit { account, asset, amount } => Command::Deposit(Deposit {
                 account: AccountId(*account),
+                request_id: None,
                 asset: AssetName::parse(asset).unwrap(),
                 amount: Money::from_units(i128::from(*amount) * 100_000_000_000_000_000),
-            },
+            }),
             Action::Redefine { instrument, maker, taker, most_open } => {
                 let old = &self.instruments[*instrument as usize];
                 Command::DefineInstrument(Box::new(InstrumentSpec {

@@ -119,11 +119,12 @@ impl Venue {
         match words {
             ["instrument", symbol, rules @ ..] => self.apply(define(symbol, rules)),
             ["account", name, owns @ ..] => self.open(name, owns),
-            ["deposit", name, asset, amount] => self.apply(Command::Deposit {
+            ["deposit", name, asset, amount] => self.apply(Command::Deposit(Deposit {
                 account: self.accounts[*name],
+                request_id: None,
                 asset: AssetName::parse(asset).unwrap(),
                 amount: Money::from(decimal(amount)),
-            }),
+            })),
             ["wait", seconds] => {
                 self.now += nanoseconds(seconds);
                 self.apply(Command::Tick)

@@ -218,9 +218,12 @@ fn admin() -> Vec<Operation> {
     let transfer = |path, id, summary| {
         name(call("post", path, id, "Admin", summary))
             .body(schema("TransferRequest"), json!({ "tether": { "value": { "asset": "USDT", "amount": "100.5" } } }))
+            .takes_shared("IdempotencyKey")
             .answers(200, "The account as it is then", schema("Account"))
+            .header(200, "Idempotent-Replayed")
+            .problem(400, &["idempotency_key"])
             .problem(409, &["unchecked_account"])
-            .problem(422, &["insufficient_balance", "balance_limit"])
+            .problem(422, &["idempotency_conflict", "insufficient_balance", "balance_limit"])
             .queued()
     };
     let switch = |path, id, summary| {

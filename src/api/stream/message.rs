@@ -292,7 +292,7 @@ pub(super) fn reply(id: Option<&RawValue>, answer: &Result<Done, Problem>, momen
         Ok(Done::Batch(items)) => {
             reply.field(key!("orders"), Raw(&batch::json(items)));
         }
-        Ok(Done::Applied) => {}
+        Ok(Done::Applied | Done::AppliedBefore) => {}
         Ok(Done::Known(account, last_seq)) => {
             if let Some(account) = account {
                 reply.field(key!("account"), account);

@@ -10,7 +10,8 @@ fn a_full_account_may_order_no_more_of_an_asset() {
     play.line("account a USD=1");
     let deposit = |play: &mut Play, units: i128| {
         let asset = AssetName::parse("BTC").unwrap();
-        play.apply(Command::Deposit { account: crate::domain::AccountId(0), asset, amount: Money::from_units(units) })
+        let (account, amount) = (crate::domain::AccountId(0), Money::from_units(units));
+        play.apply(Command::Deposit(crate::domain::Deposit { account, request_id: None, asset, amount }))
     };
     assert_eq!(deposit(&mut play, Money::BALANCE_MAX.units()), [""; 0]);
     assert_eq!(deposit(&mut play, 1), ["refused balance_limit"]);

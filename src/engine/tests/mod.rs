@@ -123,11 +123,12 @@ impl Play {
             "cancel_after" => Command::CancelAfter { account: self.account(rest[0]), timeout_ns: rest[1].parse().unwrap() },
             "quote" => Command::Quote(quote(rest)),
             "withdraw" => Command::WithdrawQuotes { exchange: ExchangeName::parse(rest[0]).unwrap(), instrument: None },
-            "deposit" => Command::Deposit {
+            "deposit" => Command::Deposit(Deposit {
+                request_id: None,
                 account: self.account(rest[0]),
                 asset: AssetName::parse(rest[1]).unwrap(),
                 amount: money(rest[2]),
-            },
+            }),
             "halt" => Command::Halt(InstrumentId(0)),
             "resume" => Command::Resume(InstrumentId(0)),
             "at" => {

@@ -63,7 +63,7 @@ impl Dice {
             10 => {
                 let amount = i128::from(self.pick(&EXTREMES)) * i128::from(self.pick(&EXTREMES));
                 let asset = AssetName::parse(self.pick(&["BTC", "USD", "X"])).unwrap();
-                Command::Deposit { account, asset, amount: Money::from_units(amount) }
+                Command::Deposit(Deposit { account, request_id: None, asset, amount: Money::from_units(amount) })
             }
             _ => {
                 let exchange = ExchangeName::parse("x").unwrap();

@@ -3,8 +3,8 @@
 use super::words::Word;
 use super::{Fault, flag, kind};
 use crate::domain::{
-    AccountId, AccountName, AccountSpec, AssetName, CancelAll, ClientOrderId, Command, Decimal, ExchangeName, FeeRate,
-    InstrumentId, InstrumentSpec, Money, Nanos, OrderId, Place, Quote, Replace, Sources, Symbol, TriggerBy,
+    AccountId, AccountName, AccountSpec, AssetName, CancelAll, ClientOrderId, Command, Decimal, Deposit, ExchangeName,
+    FeeRate, InstrumentId, InstrumentSpec, Money, Nanos, OrderId, Place, Quote, Replace, Sources, Symbol, TriggerBy,
 };
 
 /// Takes one record off the front of `bytes`.
@@ -30,10 +30,12 @@ impl<'a> Cursor<'a> {
         Ok(match self.u8()? {
             kind::DEFINE_INSTRUMENT => Command::DefineInstrument(Box::new(self.instrument_spec()?)),
             kind::OPEN_ACCOUNT => Command::OpenAccount(Box::new(self.account_spec()?)),
-            kind::DEPOSIT => {
-                let account = self.account()?;
-                Command::Deposit { account, asset: self.name(AssetName::parse)?, amount: self.money()? }
-            }
+            kind @ (kind::DEPOSIT | kind::DEPOSIT_ONCE) => Command::Deposit(Deposit {
+                account: self.account()?,
+                request_id: self.option(u8::from(kind == kind::DEPOSIT_ONCE), |from| from.name(ClientOrderId::parse))?,
+                asset: self.name(AssetName::parse)?,
+                amount: self.money()?,
+            }),
             kind::PLACE => Command::Place(self.place()?),
             kind::CANCEL => Command::Cancel { account: self.account()?, order_id: OrderId(self.u64()?) },
             kind::CANCEL_ALL => {

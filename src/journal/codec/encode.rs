@@ -3,7 +3,7 @@
 use super::words::Word;
 use super::{flag, kind};
 use crate::domain::{
-    AccountSpec, CancelAll, Command, Decimal, InstrumentSpec, Money, Nanos, Place, Quote, Replace, TriggerBy,
+    AccountSpec, CancelAll, Command, Decimal, Deposit, InstrumentSpec, Money, Nanos, Place, Quote, Replace, TriggerBy,
 };
 
 /// Appends a record to `into`. Its number is its frame's to say.
@@ -12,12 +12,7 @@ pub fn encode(stamp: Nanos, command: &Command, into: &mut Vec<u8>) {
     match command {
         Command::DefineInstrument(spec) => define_instrument(spec, into),
         Command::OpenAccount(spec) => open_account(spec, into),
-        Command::Deposit { account, asset, amount } => {
-            into.push(kind::DEPOSIT);
-            u32(account.0, into);
-            name(asset.as_str(), into);
-            money(*amount, into);
-        }
+        Command::Deposit(what) => deposit(what, into),
         Command::Place(order) => place(order, into),
         Command::Cancel { account, order_id } => {
             into.push(kind::CANCEL);
@@ -81,6 +76,14 @@ fn open_account(spec: &AccountSpec, into: &mut Vec<u8>) {
             money(*amount, into);
         }
     }
+}
+
+fn deposit(what: &Deposit, into: &mut Vec<u8>) {
+    into.push(if what.request_id.is_some() { kind::DEPOSIT_ONCE } else { kind::DEPOSIT });
+    u32(what.account.0, into);
+    option(what.request_id, |id, into| name(id.as_str(), into), into);
+    name(what.asset.as_str(), into);
+    money(what.amount, into);
 }
 
 fn place(order: &Place, into: &mut Vec<u8>) {

@@ -15,7 +15,8 @@
 //! means nothing, a decimal with trailing zeros), and gives a [`Fault`] for it: never a panic, and never more memory than
 //! the bytes themselves justify.
 //!
-//! Any change here is a new format version. Format 2 added the id of a replace; what format 1 wrote reads the same in it.
+//! Any change here is a new format version. Format 2 added the id of a replace, format 3 that of a deposit; what those
+//! before wrote reads the same.
 
 mod decode;
 mod encode;
@@ -75,6 +76,8 @@ mod kind {
     pub(super) const HALT: u8 = 11;
     pub(super) const RESUME: u8 = 12;
     pub(super) const TICK: u8 = 13;
+    /// A deposit with an id; since format 3.
+    pub(super) const DEPOSIT_ONCE: u8 = 14;
 }
 
 /// Bits of the flags, by command.

@@ -123,7 +123,9 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         define_instrument().prop_map(|spec| Command::DefineInstrument(Box::new(spec))),
         open_account().prop_map(|spec| Command::OpenAccount(Box::new(spec))),
-        (account(), asset(), money()).prop_map(|(account, asset, amount)| Command::Deposit { account, asset, amount }),
+        (account(), maybe(client_order_id()), asset(), money()).prop_map(|(account, request_id, asset, amount)| {
+            Command::Deposit(Deposit { account, request_id, asset, amount })
+        }),
         place().prop_map(Command::Place),
         (account(), id()).prop_map(|(account, order_id)| Command::Cancel { account, order_id }),
         (account(), maybe(instrument()), maybe(word(Side::ALL)))

@@ -109,11 +109,13 @@ fn other_formats_are_refused_in_words() {
         header[44..].copy_from_slice(&crc.to_le_bytes());
         file.write_at(&header, 0).unwrap();
     };
-    set_format(1);
-    assert_eq!(read(&disk, 1).unwrap().1.epoch, Some(EPOCH), "the format before reads the same");
-    set_format(3);
+    for before in [1, 2] {
+        set_format(before);
+        assert_eq!(read(&disk, 1).unwrap().1.epoch, Some(EPOCH), "format {before} reads the same");
+    }
+    set_format(4);
     let refused = read(&disk, 1).unwrap_err().to_string();
-    assert!(refused.ends_with("has format 3, and this version reads none above 2"), "{refused}");
+    assert!(refused.ends_with("has format 4, and this version reads none above 3"), "{refused}");
 }
 
 #[test]
