@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::super::recovery::{Empty, read_snapshot};
 use super::told::{Fact, read_from};
 use super::*;
-use crate::domain::Money;
+use crate::domain::{Deposit, Money};
 use crate::engine::Engine;
 use crate::journal::{Reader, Snapshots};
 use crate::queue::{Known, Use};
@@ -72,6 +72,13 @@ pub(super) async fn look(run: &mut Run) {
         let known = shown.admission.find(*account, Use::Order, *id);
         assert!(matches!(known, Some(Known::Done(became)) if became.order_id == *order_id), "{id} is not known: {known:?}");
     }
+    let mut deposited = BTreeMap::new();
+    for Deposit { account, request_id, amount, .. } in &run.traffic.deposits {
+        let id = request_id.expect("every deposit has an id");
+        let is_done = matches!(shown.admission.find(*account, Use::Deposit, id), Some(Known::Done(_)));
+        assert!(is_done || !run.told.deposits.contains(&(*account, id)), "the deposit {id} is not known");
+        *deposited.entry(*account).or_default() += if is_done { amount.units() } else { 0 };
+    }
     let mut facts = BTreeMap::new();
     let kept_whole = whole(run, kept.executions.archive.epoch());
     for account in engine.accounts() {
@@ -86,7 +93,8 @@ pub(super) async fn look(run: &mut Run) {
             let found = usize::try_from(*seq).ok().and_then(|seq| all.get(seq - 1));
             assert_eq!(found, Some(payload), "what a reader of {} saw is not what is there", account.name);
         }
-        check_account(&all, account.id, engine, &mut facts);
+        let deposited = deposited.get(&account.id).copied().unwrap_or(0);
+        check_account(&all, account.id, engine, deposited, &mut facts);
     }
     for (fact, count) in &run.told.facts {
         let found = facts.get(fact).copied().unwrap_or(0);
@@ -131,10 +139,18 @@ fn units(text: &Value) -> i128 {
     format!("{whole}{fraction:0<18}").parse().unwrap()
 }
 
-/// An account's executions follow each other, name no order and no client's id twice, and add up to its balances.
-fn check_account(all: &[Vec<u8>], account: AccountId, engine: &Engine, facts: &mut BTreeMap<told::FactOf, usize>) {
+/// An account's executions follow each other, name no order and no client's id twice, and with the USD that it was given add up to its
+/// balances.
+fn check_account(
+    all: &[Vec<u8>],
+    account: AccountId,
+    engine: &Engine,
+    deposited: i128,
+    facts: &mut BTreeMap<told::FactOf, usize>,
+) {
     let mut totals: BTreeMap<String, i128> =
         FIRST_BALANCES.iter().map(|(asset, amount)| ((*asset).to_owned(), amount * 10i128.pow(18))).collect();
+    *totals.entry("USD".to_owned()).or_default() += deposited;
     let (mut orders, mut ids) = (BTreeSet::new(), BTreeSet::new());
     for (seq, payload) in (1u64..).zip(all) {
         let execution: Value = serde_json::from_slice(payload).unwrap();

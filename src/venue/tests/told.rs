@@ -1,6 +1,6 @@
 //! What the venue told anyone, by an answer or on a stream: what it must stand by for ever.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::traffic::fact;
 use super::*;
@@ -26,6 +26,8 @@ pub(super) struct Told {
     pub(super) facts: BTreeMap<FactOf, usize>,
     orders: Vec<(AccountId, OrderId)>,
     by_id: BTreeMap<(AccountId, ClientOrderId), OrderId>,
+    /// Deposits that were done.
+    pub(super) deposits: BTreeSet<(AccountId, ClientOrderId)>,
     /// What one reader an account saw, across all lives.
     pub(super) seen: BTreeMap<AccountId, Seen>,
     repeats: usize,
@@ -43,6 +45,9 @@ pub(super) struct Seen {
 
 impl Told {
     pub(super) fn answered(&mut self, action: &Action, answer: &Answer) {
+        if let (Action::Deposit(deposit), Answer::Done) = (action, answer) {
+            self.deposits.extend(deposit.request_id.map(|id| (deposit.account, id)));
+        }
         let Some(fact) = fact(action, answer) else { return };
         *self.facts.entry(fact).or_default() += 1;
         let (account, order_id, kind) = fact;
@@ -101,10 +106,10 @@ impl Told {
     pub(super) fn summary(&self, shadow: &Shadow) -> String {
         let seen: usize = self.seen.values().map(|seen| seen.executions.len()).sum();
         let gaps: usize = self.seen.values().map(|seen| seen.gaps).sum();
-        let (orders, repeats) = (self.orders.len(), self.repeats);
+        let (orders, repeats, deposits) = (self.orders.len(), self.repeats, self.deposits.len());
         let (records, snapshots) = (shadow.number(), shadow.snapshots);
         format!(
-            "{records} records, {orders} orders told, {repeats} retries, {seen} executions seen, {gaps} gaps, {snapshots} starts from snapshots"
+            "{records} records, {orders} orders and {deposits} deposits told, {repeats} retries, {seen} executions seen, {gaps} gaps, {snapshots} starts from snapshots"
         )
     }
 }

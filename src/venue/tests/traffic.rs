@@ -1,12 +1,12 @@
-//! What clients ask: new orders of every kind, retries, cancels, replaces, quotes, several at a time.
+//! What clients ask: new orders of every kind, retries, cancels, replaces, quotes, deposits, several at a time.
 
 use tokio::{sync::oneshot, time::timeout};
 
 use super::told::{Fact, Told};
 use super::*;
 use crate::domain::{
-    CancelAll, ClientOrderId, Decimal, ExchangeName, InstrumentId, OrderId, OrderType, Place, Quote, SelfTradePrevention,
-    Side, Status, TimeInForce,
+    AssetName, CancelAll, ClientOrderId, Decimal, Deposit, ExchangeName, InstrumentId, Money, OrderId, OrderType, Place,
+    Quote, SelfTradePrevention, Side, Status, TimeInForce,
 };
 use crate::queue::{Action, Answer, Fingerprint, Known, NewTerms, ShownOrder, Target, Use, Verdict};
 
@@ -18,6 +18,8 @@ pub(super) struct Traffic {
     sent: Vec<Place>,
     /// Those of which nothing was heard.
     unheard: Vec<Place>,
+    /// Every deposit, to be sent again.
+    pub(super) deposits: Vec<Deposit>,
 }
 
 /// What was asked, and where the answer comes.
@@ -70,6 +72,9 @@ impl Traffic {
         action: &Action,
         told: &mut Told,
     ) -> Option<Option<queue::Reservation<'a>>> {
+        if let Action::Deposit(deposit) = action {
+            return reserve_deposit(venue, deposit, told);
+        }
         let Action::Place(place) = action else { return Some(None) };
         let Place { account, client_order_id: Some(id), .. } = &**place else { return Some(None) };
         match venue.admission.reserve(*account, Use::Order, *id, Fingerprint::of(place)) {
@@ -121,8 +126,25 @@ impl Traffic {
             8 => Action::Quote(Box::new(Self::quote(venue, random))),
             9 if random.below(4) == 0 => Action::CancelAll(CancelAll { account, instrument: None, side: None }),
             10 if random.below(4) == 0 => Action::CancelAfter { account, timeout_ns: 3_000_000_000 },
+            11 => Action::Deposit(Box::new(self.deposit(random, account))),
             _ => Action::Place(Box::new(self.order(venue, random, account))),
         }
+    }
+
+    /// A new deposit, or one as before.
+    fn deposit(&mut self, random: &mut Random, account: AccountId) -> Deposit {
+        if !self.deposits.is_empty() && random.coin() {
+            return self.deposits[random.below(self.deposits.len() as u64) as usize].clone();
+        }
+        self.ids += 1;
+        let deposit = Deposit {
+            account,
+            request_id: Some(ClientOrderId::parse(&format!("c{}", self.ids)).unwrap()),
+            asset: AssetName::parse("USD").unwrap(),
+            amount: Money::from(decimal(1 + random.below(10_000))),
+        };
+        self.deposits.push(deposit.clone());
+        deposit
     }
 
     fn quote(venue: &Venue, random: &mut Random) -> Quote {
@@ -180,6 +202,23 @@ impl Traffic {
                 &[SelfTradePrevention::None, SelfTradePrevention::CancelOldest, SelfTradePrevention::Decrement],
             ),
         }
+    }
+}
+
+/// Asks for the id of a deposit: `None` if it was known.
+fn reserve_deposit<'a>(venue: &'a Venue, deposit: &Deposit, told: &mut Told) -> Option<Option<queue::Reservation<'a>>> {
+    let id = deposit.request_id?;
+    match venue.admission.reserve(deposit.account, Use::Deposit, id, Fingerprint::of_deposit(deposit)) {
+        Verdict::New(reservation) => {
+            assert!(!told.deposits.contains(&(deposit.account, id)), "{id} was known, and would move money again");
+            Some(Some(reservation))
+        }
+        Verdict::Repeat(Known::Done(_)) => {
+            told.deposits.insert((deposit.account, id));
+            None
+        }
+        Verdict::Repeat(Known::InFlight(_)) => None,
+        Verdict::Conflict => panic!("the same deposit is another: {deposit:?}"),
     }
 }
 
