@@ -5,7 +5,9 @@
 //! configuration, every order on the disk, once without subscribers and once with one WebSocket following every execution;
 //! and once it keeps nothing. Servers are fresh each time, and each a process of its own.
 //!
-//! **Yardstick**: axum as everyone starts with it (`axum::serve`, 2 workers, `Json` in, a 200-byte `Json` out).
+//! **Yardsticks**: axum as everyone starts with it (`axum::serve`, 2 workers, `Json` in, a 200-byte `Json` out); and the ceiling of
+//! transport and journal, the same on one thread, which was the faster way, with 100 bytes of each order written by another thread,
+//! everything that waits in one write and one sync, before it is answered. Neither executes anything.
 //!
 //! **Timing** is from writing a request to having read its answer, in the client, which shares the machine: connecting and
 //! starting are excluded. Anything but 201 ends the bench; so does a venue that counts other orders than were answered, or
@@ -15,25 +17,32 @@ mod common;
 
 use std::{
     net::SocketAddr,
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
-use axum::{Json, Router, http::StatusCode, routing::post};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use common::{
     PATIENCE,
     figures::{Rounds, percentile_us, short},
     http::{Client, executed},
+    keep,
     orders::{EXECUTIONS, Orders},
     rounds, say,
-    server::{Server, serve_yardstick},
+    server::{Server, YARDSTICK_WORKERS, serve_yardstick},
     socket::{Subscriber, scratch},
 };
 use serde::{Deserialize, Serialize};
-use tokio::task::{JoinSet, spawn_local};
+use tokio::{
+    sync::oneshot,
+    task::{JoinSet, spawn_local},
+};
 
 /// The argument that makes this bench the yardstick.
 const ECHO: &str = "--echo";
+/// The argument that makes it the one that also keeps.
+const CEILING: &str = "--ceiling";
 /// How long answers are not counted at the start.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// How long they are counted then.
@@ -46,6 +55,8 @@ const BATCH: usize = 100;
 enum Case {
     /// The yardstick.
     Echo,
+    /// The yardstick that keeps.
+    Ceiling,
     /// The venue in memory alone, unobserved.
     Memory,
     /// The venue, unobserved.
@@ -57,12 +68,14 @@ enum Case {
 }
 
 /// The cases of one round, each with its connections; a yardstick comes before what is measured against it.
-const CASES: [(Case, usize); 8] = [
+const CASES: [(Case, usize); 10] = [
     (Case::Echo, 64),
+    (Case::Ceiling, 64),
     (Case::Memory, 64),
     (Case::Venue, 64),
     (Case::Streaming, 64),
     (Case::Echo, 256),
+    (Case::Ceiling, 256),
     (Case::Venue, 256),
     (Case::Streaming, 256),
     (Case::Batches, 8),
@@ -72,6 +85,7 @@ impl Case {
     fn name(self) -> &'static str {
         match self {
             Self::Echo => "bare echo",
+            Self::Ceiling => "echo that keeps 100 bytes",
             Self::Memory => "openoutcry, in memory",
             Self::Venue => "openoutcry",
             Self::Streaming => "openoutcry, 1 subscriber",
@@ -94,8 +108,16 @@ struct Figures {
 }
 
 fn main() -> anyhow::Result<()> {
-    if std::env::args().any(|argument| argument == ECHO) {
-        return serve_yardstick(Router::new().route("/orders", post(echo)));
+    let argument = std::env::args().nth(1);
+    if argument.as_deref() == Some(ECHO) {
+        return serve_yardstick(YARDSTICK_WORKERS, Router::new().route("/orders", post(echo)));
+    }
+    if argument.as_deref() == Some(CEILING) {
+        let to_keep = keep::start(|kept: oneshot::Sender<()>| {
+            // Whoever has left is not told.
+            let _left = kept.send(());
+        });
+        return serve_yardstick(1, Router::new().route("/orders", post(echo_kept)).with_state(to_keep));
     }
     common::run(bench())
 }
@@ -127,11 +149,12 @@ async fn bench() -> anyhow::Result<()> {
 async fn measure(case: Case, connections: usize) -> anyhow::Result<(usize, Vec<u32>)> {
     let server = match case {
         Case::Echo => Server::yardstick(ECHO).await?,
+        Case::Ceiling => Server::yardstick(CEILING).await?,
         Case::Memory => Server::venue_in_memory().await?,
         Case::Venue | Case::Streaming | Case::Batches => Server::venue().await?,
     };
     let addr = server.addr;
-    let (known, all) = tokio::sync::oneshot::channel();
+    let (known, all) = oneshot::channel();
     let subscriber = (case == Case::Streaming).then(|| spawn_local(follow(addr, all)));
     let mut clients = JoinSet::new();
     for connection in 0..connections {
@@ -144,7 +167,7 @@ async fn measure(case: Case, connections: usize) -> anyhow::Result<(usize, Vec<u
         sent += posted * case.orders_per_request() as u64;
         latencies_ns.extend(posted_ns);
     }
-    if case != Case::Echo {
+    if !matches!(case, Case::Echo | Case::Ceiling) {
         let executed = executed(addr).await?;
         ensure!(executed == sent, "{executed} orders were executed, and {sent} answered");
     }
@@ -176,7 +199,7 @@ async fn post_orders(mut client: Client, connection: usize, case: Case) -> anyho
 }
 
 /// Follows every execution until it is told how many there are, and has them all.
-async fn follow(addr: SocketAddr, mut all: tokio::sync::oneshot::Receiver<u64>) -> anyhow::Result<()> {
+async fn follow(addr: SocketAddr, mut all: oneshot::Receiver<u64>) -> anyhow::Result<()> {
     let mut subscriber = Subscriber::connect(addr, &scratch()).await?;
     subscriber.subscribe().await?;
     loop {
@@ -211,6 +234,18 @@ struct Answer {
     time_in_force: String,
     quantity: String,
     status: &'static str,
+}
+
+/// The answer once the order is kept.
+async fn echo_kept(
+    State(to_keep): State<mpsc::Sender<(usize, oneshot::Sender<()>)>>,
+    order: Json<Order>,
+) -> Result<(StatusCode, Json<Answer>), StatusCode> {
+    let (told, kept) = oneshot::channel();
+    let sent = to_keep.send((1, told));
+    sent.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    kept.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(echo(order).await)
 }
 
 async fn echo(Json(order): Json<Order>) -> (StatusCode, Json<Answer>) {

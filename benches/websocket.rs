@@ -16,8 +16,6 @@ mod common;
 
 use std::{
     collections::VecDeque,
-    fs::File,
-    io::{Seek, SeekFrom, Write},
     net::SocketAddr,
     sync::mpsc,
     time::{Duration, Instant},
@@ -27,6 +25,7 @@ use anyhow::{Context, ensure};
 use common::{
     PATIENCE,
     figures::{Rounds, percentile_us, short},
+    keep,
     orders::{EXECUTIONS, Orders},
     rounds, say,
     server::{Server, announce},
@@ -49,10 +48,6 @@ const WARM_UP: Duration = Duration::from_millis(300);
 const MEASURED: Duration = Duration::from_secs(2);
 /// Connections, and how many orders each has in flight.
 const LOADS: [(usize, usize); 4] = [(1, 1), (64, 1), (8, 64), (8, 512)];
-/// How long the yardstick's file is; it is written over from the start again.
-const FILE_BYTES: usize = 64 * 1024 * 1024;
-/// What the yardstick keeps of an order.
-const RECORD: [u8; 100] = [b'x'; 100];
 
 /// The figures of one server under one load.
 #[derive(Default)]
@@ -232,12 +227,12 @@ struct Order<'a> {
     client_order_id: &'a str,
 }
 
-/// Orders of one connection that are to be kept, and where to say that they are.
+/// Orders of one connection, and where to say that they are kept.
 type Batch = (Vec<u64>, tokio::sync::mpsc::UnboundedSender<Vec<u64>>);
 
 fn serve_ceiling() -> anyhow::Result<()> {
-    let (to_keep, waiting) = mpsc::channel();
-    std::thread::spawn(move || keep(&waiting).expect("the disk keeps what is written"));
+    // Whoever has left is not told.
+    let to_keep = keep::start(|(ids, kept): Batch| drop(kept.send(ids)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -249,35 +244,8 @@ fn serve_ceiling() -> anyhow::Result<()> {
     })
 }
 
-/// Writes and syncs everything that waits at once, for ever.
-fn keep(waiting: &mpsc::Receiver<Batch>) -> anyhow::Result<()> {
-    let mut file: File = tempfile::tempfile_in(".")?;
-    file.write_all(&vec![0; FILE_BYTES])?;
-    file.sync_all()?;
-    file.rewind()?;
-    let (mut at, mut bytes) = (0, Vec::new());
-    while let Ok(first) = waiting.recv() {
-        let mut batches = vec![first];
-        batches.extend(waiting.try_iter());
-        bytes.clear();
-        batches.iter().flat_map(|(ids, _)| ids).for_each(|_| bytes.extend_from_slice(&RECORD));
-        if at + bytes.len() > FILE_BYTES {
-            at = 0;
-            file.seek(SeekFrom::Start(0))?;
-        }
-        at += bytes.len();
-        file.write_all(&bytes)?;
-        file.sync_data()?;
-        for (ids, kept) in batches {
-            // Whoever has left is not told.
-            drop(kept.send(ids));
-        }
-    }
-    Ok(())
-}
-
 /// One connection of the yardstick: hands everything that has come to be kept, and replies to everything that is.
-async fn acknowledge(stream: TcpStream, to_keep: mpsc::Sender<Batch>) -> anyhow::Result<()> {
+async fn acknowledge(stream: TcpStream, to_keep: mpsc::Sender<(usize, Batch)>) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut socket = tokio_tungstenite::accept_async(stream).await?;
     let (kept, mut to_reply) = tokio::sync::mpsc::unbounded_channel::<Vec<u64>>();
@@ -295,7 +263,7 @@ async fn acknowledge(stream: TcpStream, to_keep: mpsc::Sender<Batch>) -> anyhow:
                     }
                     next = socket.next().now_or_never().flatten();
                 }
-                to_keep.send((ids, kept.clone()))?;
+                to_keep.send((ids.len(), (ids, kept.clone())))?;
             }
             Some(mut ids) = to_reply.recv() => {
                 while let Ok(more) = to_reply.try_recv() {

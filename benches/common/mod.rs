@@ -7,6 +7,7 @@
 
 pub(crate) mod figures;
 pub(crate) mod http;
+pub(crate) mod keep;
 pub(crate) mod orders;
 pub(crate) mod server;
 pub(crate) mod socket;

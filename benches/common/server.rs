@@ -23,8 +23,8 @@ const ADDR: &str = "\"addr\":\"";
 const CONFIG: &str = "venue.toml";
 /// The unit of a file's blocks, on any file system.
 const BLOCK_BYTES: u64 = 512;
-/// The threads that a yardstick serves with; the venue takes one per core.
-const YARDSTICK_WORKERS: usize = 2;
+/// The threads that a yardstick usually serves with; the venue takes one per core.
+pub(crate) const YARDSTICK_WORKERS: usize = 2;
 
 /// A server in a process of its own, which ends with this.
 #[derive(Debug)]
@@ -153,10 +153,16 @@ impl Server {
     }
 }
 
-/// Serves a yardstick on a free port until the process is killed.
-pub(crate) fn serve_yardstick(router: axum::Router) -> anyhow::Result<()> {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(YARDSTICK_WORKERS).enable_all().build()?.block_on(async {
+/// Serves a yardstick on a free port, with so many threads, until the process is killed.
+pub(crate) fn serve_yardstick(workers: usize, router: axum::Router) -> anyhow::Result<()> {
+    let mut runtime = match workers {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if workers > 1 {
+        runtime.worker_threads(workers);
+    }
+    runtime.enable_all().build()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         announce(listener.local_addr()?);
         Ok(axum::serve(listener, router).await?)

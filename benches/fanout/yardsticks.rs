@@ -29,7 +29,7 @@ use tokio::{
 
 use crate::common::{
     http::head_length,
-    server::{announce, serve_yardstick},
+    server::{YARDSTICK_WORKERS, announce, serve_yardstick},
     socket::EXECUTION,
 };
 
@@ -46,7 +46,7 @@ const SLICES_MAX: usize = 64;
 pub(crate) fn serve() -> Option<anyhow::Result<()>> {
     std::env::args().find_map(|argument| {
         let bytes = |name| argument.strip_prefix(name).map(|bytes| bytes.parse::<usize>().context("bytes of a message"));
-        let broadcast = bytes(BROADCAST).map(|bytes| serve_yardstick(router(bytes?)));
+        let broadcast = bytes(BROADCAST).map(|bytes| serve_yardstick(YARDSTICK_WORKERS, router(bytes?)));
         broadcast.or_else(|| bytes(CURSORS).map(|bytes| serve_cursors(bytes?)))
     })
 }
