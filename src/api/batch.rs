@@ -2,6 +2,7 @@
 
 use axum::{Extension, extract::State as Shared, http::HeaderMap, response::Response};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::{
     Problem, State,
@@ -40,7 +41,8 @@ pub(super) async fn place(
         _ => None,
     };
     let submitted = submit(&state, account, orders, None).await;
-    let items = finish(&state, account, submitted).await;
+    let until = Instant::now() + state.request_timeout;
+    let items = finish(&state, account, submitted, until).await;
     let mut response = view::answer(json(&items));
     if let Some(left) = left {
         response.extensions_mut().insert(left);
@@ -112,12 +114,17 @@ pub(super) async fn submit(
     pending
 }
 
-/// Waits for what the orders of a batch come to, in order.
-pub(super) async fn finish(state: &State, account: AccountId, submitted: Vec<Result<Pending, Problem>>) -> Vec<Item> {
+/// Waits for what the orders of a batch come to, in order, and for all of them no longer than for one.
+pub(super) async fn finish(
+    state: &State,
+    account: AccountId,
+    submitted: Vec<Result<Pending, Problem>>,
+    until: Instant,
+) -> Vec<Item> {
     let mut items = Vec::with_capacity(submitted.len());
     for pending in submitted {
         let done = match pending {
-            Ok(pending) => entry::finish(state, account, pending).await,
+            Ok(pending) => entry::finish_by(state, account, pending, || until).await,
             Err(problem) => Err(problem),
         };
         items.push(match done {

@@ -8,7 +8,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use axum::http::StatusCode;
 use tokio::{
     sync::oneshot::{self, error::TryRecvError},
-    time::error::Elapsed,
+    time::{Instant, error::Elapsed},
 };
 
 use super::{Problem, State, lookup, problem::RequestOutcome, request::Terms};
@@ -60,8 +60,8 @@ pub(super) enum Pending {
     Queued(oneshot::Receiver<Answer>, Asked),
     /// It repeats a request that is known.
     Known(AccountId, Use, Became),
-    /// It repeats a request that is on its way.
-    InFlight(AccountId, Use, ClientOrderId, InFlight),
+    /// It repeats a request that is on its way; of a replace, this is the order that it means.
+    InFlight(AccountId, Use, ClientOrderId, InFlight, Option<Target>),
 }
 
 /// What a request in the queue is about.
@@ -118,7 +118,7 @@ pub(super) async fn place(state: &State, place: Box<Place>, connection: Option<C
         Some(id) => match state.admission.reserve(account, Use::Order, id, Fingerprint::of(&place)) {
             Verdict::New(reservation) => Some(reservation),
             Verdict::Repeat(Known::Done(became)) => return Ok(Pending::Known(account, Use::Order, became)),
-            Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Order, id, known)),
+            Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Order, id, known, None)),
             Verdict::Conflict => {
                 let detail = "This client_order_id belongs to another order";
                 return Err(Problem::refused("client_order_id_conflict", detail));
@@ -172,7 +172,9 @@ pub(super) async fn replace(
         Verdict::Repeat(Known::Done(became)) if order_id == Some(became.order_id) => {
             return Ok(Pending::Known(account, Use::Replace, became));
         }
-        Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Replace, id, known)),
+        Verdict::Repeat(Known::InFlight(known)) => {
+            return Ok(Pending::InFlight(account, Use::Replace, id, known, Some(target)));
+        }
         Verdict::Repeat(Known::Done(_)) | Verdict::Conflict => return Err(Problem::idempotency_conflict()),
     };
     send(state, action, Some(reservation), existing, connection).await
@@ -234,7 +236,9 @@ pub(super) async fn deposit(state: &State, deposit: Deposit) -> Result<Pending, 
         Some(id) => match state.admission.reserve(account, Use::Deposit, id, asked) {
             Verdict::New(reservation) => Some(reservation),
             Verdict::Repeat(Known::Done(became)) => return Ok(Pending::Known(account, Use::Deposit, became)),
-            Verdict::Repeat(Known::InFlight(known)) => return Ok(Pending::InFlight(account, Use::Deposit, id, known)),
+            Verdict::Repeat(Known::InFlight(known)) => {
+                return Ok(Pending::InFlight(account, Use::Deposit, id, known, None));
+            }
             Verdict::Conflict => return Err(Problem::idempotency_conflict()),
         },
     };
@@ -285,17 +289,32 @@ fn known(state: &State, account: AccountId, target: Target) -> Result<(), Proble
 ///
 /// The problem that the venue answers with, or 504 if it does not answer in time.
 pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) -> Result<Done, Problem> {
+    finish_by(state, account, pending, || Instant::now() + state.request_timeout).await
+}
+
+/// The same, waiting until the moment that `until` says, once there is something to wait for.
+pub(super) async fn finish_by(
+    state: &State,
+    account: AccountId,
+    pending: Pending,
+    until: impl FnOnce() -> Instant,
+) -> Result<Done, Problem> {
     match pending {
         Pending::Known(account, of, became) => replay(state, account, of, became).await,
-        Pending::InFlight(account, of, id, known) => {
+        Pending::InFlight(account, of, id, known, target) => {
             // Either end of the wait means the same: look again.
-            let _ended = tokio::time::timeout(state.request_timeout, known).await;
+            let _ended = tokio::time::timeout_at(until(), known).await;
             match state.admission.find(account, of, id) {
+                Some(Known::Done(became))
+                    if target.is_some_and(|target| order_id(state, account, target) != Some(became.order_id)) =>
+                {
+                    Err(Problem::idempotency_conflict())
+                }
                 Some(Known::Done(became)) => replay(state, account, of, became).await,
                 _ => Err(Problem::in_flight()),
             }
         }
-        Pending::Queued(mut answer, asked) => match awaited(state, &mut answer).await {
+        Pending::Queued(mut answer, asked) => match awaited(&mut answer, until).await {
             Ok(answer) => match answered(state, account, asked, answer) {
                 Meant::Now(answer) => answer,
                 Meant::Late(request) => Err(late(state, request).await),
@@ -306,11 +325,14 @@ pub(super) async fn finish(state: &State, account: AccountId, pending: Pending) 
 }
 
 /// The executor's answer; `None` if there will be none. One that is there costs no timer.
-async fn awaited(state: &State, answer: &mut oneshot::Receiver<Answer>) -> Result<Option<Answer>, Elapsed> {
+async fn awaited(
+    answer: &mut oneshot::Receiver<Answer>,
+    until: impl FnOnce() -> Instant,
+) -> Result<Option<Answer>, Elapsed> {
     match answer.try_recv() {
         Ok(answer) => Ok(Some(answer)),
         Err(TryRecvError::Closed) => Ok(None),
-        Err(TryRecvError::Empty) => tokio::time::timeout(state.request_timeout, answer).await.map(Result::ok),
+        Err(TryRecvError::Empty) => tokio::time::timeout_at(until(), answer).await.map(Result::ok),
     }
 }
 

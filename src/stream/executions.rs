@@ -74,10 +74,11 @@ impl Executions {
         async move {
             let gone = Read::Gone { oldest_seq: this.ring.oldest_seq() };
             let Some(archive) = this.archive.clone() else { return Ok((VecDeque::new(), gone)) };
-            // It is never closed.
-            let _permit = archive.readers.acquire().await.ok();
+            // It is never closed. The read holds it to its end, even if nobody waits for that any more.
+            let permit = archive.readers.clone().acquire_owned().await.ok();
             let (reading, account) = (archive.clone(), this.account);
             let read = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
                 let mut runs = VecDeque::new();
                 let read = reading.read(account, seq, bytes_max, &mut runs)?;
                 Ok((runs, read))

@@ -26,7 +26,7 @@ pub struct Log {
     /// The last frame that is kept elsewhere too: those after it are kept here, however many they are.
     kept_elsewhere: Option<Arc<AtomicU64>>,
     blocks: RwLock<Blocks>,
-    /// The sequence of the last frame; wakes who waits for more.
+    /// The sequence of the last frame, a moment after it can be read: wakes who waits for more.
     last_seq: watch::Sender<u64>,
 }
 
@@ -105,9 +105,9 @@ impl Log {
         });
     }
 
-    /// The sequence of the last frame; one less than the first that will be, if there is none.
+    /// The sequence of the last frame that can be read; one less than the first that will be, if there is none.
     pub fn last_seq(&self) -> u64 {
-        *self.last_seq.borrow()
+        self.read_blocks().next_seq - 1
     }
 
     /// The sequence of the oldest frame that is kept.

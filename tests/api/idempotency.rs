@@ -144,6 +144,38 @@ async fn what_stays_in_flight_too_long_is_a_conflict_to_retry() {
     assert_eq!(again.header("retry-after"), Some("1"));
 }
 
+#[tokio::test]
+async fn the_key_of_a_replace_in_flight_is_no_key_for_another_order() {
+    let venue = Venue::spawn("[server]\nrequest_timeout = \"50ms\"\n[execution]\ndelay = \"200ms\"").await;
+    for id in ["a", "b"] {
+        let order = with(limit("buy", "1", "41000"), json!({ "client_order_id": id }));
+        let placed = venue.request(Method::POST, "/orders").header("Prefer", "respond-async").json(&order);
+        assert_eq!(Answer::of(placed).await.status, 202);
+    }
+    let terms = json!({ "price": "40000" });
+    let first = venue.sent_once(Method::PATCH, "/orders/by-client-id/a", "change", &terms).await;
+    first.is_problem_with(504, "timeout", "unknown");
+    loop {
+        let other = venue.sent_once(Method::PATCH, "/orders/by-client-id/b", "change", &terms).await;
+        if other.status != 409 {
+            other.is_problem(422, "idempotency_conflict");
+            break;
+        }
+    }
+    let again = venue.sent_once(Method::PATCH, "/orders/by-client-id/a", "change", &terms).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, Some("true")), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_not_answered_in_time_takes_no_longer_than_an_order() {
+    let venue = Venue::spawn("[server]\nrequest_timeout = \"200ms\"\n[execution]\ndelay = \"60s\"").await;
+    let orders: Vec<Value> = (0..50).map(|n| limit("buy", "1", &format!("{}", 41_000 + n))).collect();
+    let started = std::time::Instant::now();
+    let batch = venue.post("/orders/batch", &json!(orders)).await;
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "fifty times as long");
+    assert!(batch.body.as_array().unwrap().iter().all(|item| item["code"] == "timeout"), "{}", batch.text);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_holds_after_the_process_was_killed() {
     let folder = tempfile::tempdir().unwrap();

@@ -61,13 +61,12 @@ impl Answers {
 
     /// Adds the answer to a request that was submitted.
     pub(super) fn push_pending(&mut self, state: &State, account: AccountId, id: RequestId, pending: Pending) {
+        let until = Instant::now() + state.request_timeout;
         let waiting = match pending {
-            Pending::Queued(answer, asked) => {
-                Waiting::Queued { account, answer, asked, until: Instant::now() + state.request_timeout }
-            }
+            Pending::Queued(answer, asked) => Waiting::Queued { account, answer, asked, until },
             pending => {
                 let state = state.clone();
-                Waiting::Later(Box::pin(async move { entry::finish(&state, account, pending).await }))
+                Waiting::Later(Box::pin(async move { entry::finish_by(&state, account, pending, || until).await }))
             }
         };
         self.waiting.push_back((id, waiting));
@@ -81,8 +80,8 @@ impl Answers {
         id: RequestId,
         submitted: Vec<Result<Pending, Problem>>,
     ) {
-        let state = state.clone();
-        let answer = async move { Ok(Done::Batch(batch::finish(&state, account, submitted).await)) };
+        let (state, until) = (state.clone(), Instant::now() + state.request_timeout);
+        let answer = async move { Ok(Done::Batch(batch::finish(&state, account, submitted, until).await)) };
         self.waiting.push_back((id, Waiting::Later(Box::pin(answer))));
     }
 

@@ -237,13 +237,15 @@ impl Session {
     }
 
     fn hello(&mut self, wish: &Wish) -> Result<(), End> {
+        let last_seq = self.last_seq();
         let hello = Status {
             account: self.account_name(),
             epoch: Some(self.state.epoch.clone()),
-            ..Status::new("hello", self.last_seq())
+            ..Status::new("hello", last_seq)
         };
         self.outbox.push(hello.frame());
-        Ok(self.subscribe(wish)?)
+        // What is followed from now on goes on where the hello says that it ends.
+        Ok(self.subscribe(&wish.clone().from_now(last_seq))?)
     }
 
     fn subscribe(&mut self, wish: &Wish) -> Result<(), Lost> {

@@ -135,7 +135,7 @@ pub struct Archive {
     /// For those who wait without a runtime.
     written: (Mutex<()>, Condvar),
     cut: Option<Cut>,
-    pub(super) readers: Semaphore,
+    pub(super) readers: Arc<Semaphore>,
 }
 
 impl Archive {
@@ -161,7 +161,7 @@ impl Archive {
             written: Default::default(),
             state: RwLock::new(state),
             cut,
-            readers: Semaphore::new(READERS_MAX),
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
         }))
     }
 
