@@ -190,7 +190,8 @@ impl Venue {
             }
             Some(durability) => {
                 let (reached, retain) = (waiting.as_ref().map(Waiting::reached), config.stream.retain.bytes());
-                let empty = Empty { hub, read, reached, retain };
+                let journal_is_synced = durability == Durability::Fsync;
+                let empty = Empty { hub, read, reached, retain, journal_is_synced };
                 let (executor, shown, kept) = recover(&config.server.data_dir, &folders, random, empty, make)?;
                 (executor, shown, Some((kept, durability)))
             }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use super::{Held, SNAPSHOTS, hold};
 use crate::disk::Folder;
@@ -94,6 +94,9 @@ pub fn replay(dir: &Path) -> anyhow::Result<Replayed> {
         }
     }
     let took = started.elapsed();
+    if let Some(number) = numbers.first().filter(|number| **number > replica.number()) {
+        bail!("there is a snapshot of record {number}, and the journal ends with record {}", replica.number());
+    }
     let state_hash = replica.engine().state_hash();
     Ok(Replayed { first, last: replica.number(), executions: replica.executions(), snapshots: compared, state_hash, took })
 }

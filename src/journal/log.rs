@@ -5,7 +5,8 @@
 //!
 //! - **A start begins a segment**, which says by which rules the engine executes what it holds. What stood at the end of
 //!   the last one is first cut to its last whole frame, and that frame written and synced again: after a failed sync the
-//!   system may show bytes that never reached the disk.
+//!   system may show bytes that never reached the disk. Where frames are synced, so are the segments before: they may have been
+//!   written when they were not.
 //! - **The next segment is made ahead**, while the writer is idle and, when it never is, two bytes for each byte written,
 //!   once the current one is half full.
 //!
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use crc32c::crc32c;
 
-use super::format::{FrameHeader, Header};
+use super::format::{FrameHeader, Header, segment_first};
 use super::segments::{Segment, Segments};
 use super::{JournalError, Record, Recovered, codec};
 use crate::disk::{Disk, write_all};
@@ -77,6 +78,9 @@ impl Log {
     pub(super) fn open(disk: Arc<dyn Disk>, recovered: Recovered, settings: &Settings) -> Result<Self, JournalError> {
         disk.make().map_err(|source| JournalError::Io { doing: "make", file: disk.path(""), source })?;
         cut(disk.as_ref(), &recovered)?;
+        if settings.durability == Durability::Fsync {
+            sync_all(disk.as_ref())?;
+        }
         let Recovered { last_number, last_stamp, epoch, last_crc, .. } = recovered;
         let epoch = epoch.unwrap_or(settings.new_epoch);
         let header = Header { rules: settings.rules, epoch, first: last_number + 1, stamp: last_stamp, previous: last_crc };
@@ -181,6 +185,16 @@ impl Log {
     fn beyond_half(&self) -> u64 {
         self.segment.used.saturating_sub(self.segment.length / 2)
     }
+}
+
+/// Makes durable whatever segments there are.
+fn sync_all(disk: &dyn Disk) -> Result<(), JournalError> {
+    let failed = |name: &str, source| JournalError::Io { doing: "sync", file: disk.path(name), source };
+    let names = disk.list().map_err(|source| failed("", source))?;
+    for name in names.iter().filter(|name| segment_first(name).is_some()) {
+        disk.open_for_writing(name).and_then(|mut file| file.sync_data()).map_err(|source| failed(name, source))?;
+    }
+    disk.sync_dir().map_err(|source| failed("", source))
 }
 
 /// Cuts the last segment to its last whole frame, and writes and syncs that once more.

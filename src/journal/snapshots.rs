@@ -151,6 +151,29 @@ impl Snapshots {
         Ok(numbers.get(KEPT - 1).copied().unwrap_or(0))
     }
 
+    /// Removes, durably, the snapshots of records after the last that there is, and their ids: what comes next would have their
+    /// numbers. The numbers of the snapshots.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`] if one cannot be removed.
+    pub fn forget_after(&self, last: u64) -> Result<Vec<u64>, JournalError> {
+        let mut snapshots = self.list()?;
+        snapshots.retain(|number| *number > last);
+        let mut ids = self.list_ids()?;
+        ids.retain(|number| *number > last);
+        for number in &snapshots {
+            self.remove(Kind::Snapshot, *number)?;
+        }
+        for number in &ids {
+            self.remove(Kind::Ids, *number)?;
+        }
+        if !(snapshots.is_empty() && ids.is_empty()) {
+            self.disk.sync_dir().map_err(|source| self.failed("sync", "", source))?;
+        }
+        Ok(snapshots)
+    }
+
     /// The numbers of all files of ids.
     ///
     /// # Errors

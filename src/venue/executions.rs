@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::folders::Folders;
-use crate::journal::{Lock, find_end};
+use crate::journal::{Lock, Recovered, find_end};
 use crate::stream::archive::{Archive, Closing, Ended, Settings};
 
 /// The log, being written.
@@ -27,16 +27,24 @@ pub(super) struct Keep {
     pub(super) retain: Option<u64>,
     /// Whether history reads it: what that does not have yet is kept whatever its length.
     pub(super) history: bool,
+    /// Whether the journal cannot have lost a record of which anything came.
+    pub(super) journal_is_whole: bool,
 }
 
-/// Opens the log in `folders`, which are held by `lock`, and cuts what the journal does not have; `new_epoch` is what a
-/// journal that is empty will be known by.
+/// Opens the log in `folders`, which are held by `lock`, beside a journal that ends there, and cuts what that does not have;
+/// `new_epoch` is what a journal that is empty will be known by.
 ///
 /// # Errors
 ///
-/// If either is damaged, or the two do not belong together.
-pub(super) fn open(folders: &Folders, lock: &Arc<Lock>, new_epoch: u64, keep: Keep) -> anyhow::Result<Executions> {
-    let (archive, epoch) = opened(folders, Some(new_epoch), keep)?;
+/// If it is damaged, or does not belong to the journal.
+pub(super) fn open(
+    folders: &Folders,
+    lock: &Arc<Lock>,
+    end: &Recovered,
+    new_epoch: u64,
+    keep: Keep,
+) -> anyhow::Result<Executions> {
+    let (archive, epoch) = opened(folders, end, Some(new_epoch), keep)?;
     let (closing, ended) = archive.start(lock.clone()).context("cannot write the log of executions")?;
     Ok(Executions { archive, epoch, closing, ended })
 }
@@ -46,18 +54,23 @@ pub(super) fn open(folders: &Folders, lock: &Arc<Lock>, new_epoch: u64, keep: Ke
 ///
 /// # Errors
 ///
-/// As [`open`]; also if the journal is empty and no `new_epoch` is given.
+/// As [`open`]; also if the journal is damaged, or is empty and no `new_epoch` is given.
 pub(super) fn read(folders: &Folders, new_epoch: Option<u64>) -> anyhow::Result<(Arc<Archive>, Option<u64>)> {
-    opened(folders, new_epoch, Keep::default())
+    let end = find_end(folders.journal.clone()).context("cannot read the journal")?;
+    opened(folders, &end, new_epoch, Keep::default())
 }
 
-fn opened(folders: &Folders, new_epoch: Option<u64>, keep: Keep) -> anyhow::Result<(Arc<Archive>, Option<u64>)> {
-    let end = find_end(folders.journal.clone()).context("cannot read the journal")?;
+fn opened(
+    folders: &Folders,
+    end: &Recovered,
+    new_epoch: Option<u64>,
+    keep: Keep,
+) -> anyhow::Result<(Arc<Archive>, Option<u64>)> {
     let epoch = end.epoch.or(new_epoch);
     let epoch = epoch.with_context(|| format!("{} has no records", folders.journal.path("").display()))?;
     let mut settings = Settings::new(epoch, end.last_number);
     settings.segment_bytes = folders.segment_bytes;
-    (settings.retain, settings.read_behind) = (keep.retain, keep.history);
+    (settings.retain, settings.read_behind, settings.journal_is_whole) = (keep.retain, keep.history, keep.journal_is_whole);
     let archive = Archive::open(folders.executions.clone(), &settings).context("cannot open the log of executions")?;
     if let Some(cut) = archive.cut() {
         tracing::warn!(%cut, "the log of executions was cut, and is made again from the journal");

@@ -24,10 +24,10 @@ use crate::domain::{InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
 use crate::executor::{Differs, Executor, Finisher, Names, Replica, replay, shown};
 use crate::history::Reached;
-use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots};
+use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots, find_end};
 use crate::queue::{Admission, Secret};
 use crate::read::{Balance, Changes, ReadModel};
-use crate::stream::Hub;
+use crate::stream::{Hub, archive::ArchiveError};
 
 /// How often a long recovery says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
@@ -236,7 +236,14 @@ pub(super) struct Empty {
     pub(super) reached: Option<Reached>,
     /// How much of the log of executions is kept, in bytes; `None`: all.
     pub(super) retain: Option<u64>,
+    /// Whether the journal is synced, and cannot have lost a record of which anything came. Else that is said, and what came of those
+    /// that it lost is taken back.
+    pub(super) journal_is_synced: bool,
 }
+
+/// What to do where a journal that is synced has lost records all the same.
+const LOST: &str = "what was acknowledged is gone from the journal: put back its files; or, to go on without what they had, start once \
+                    with journal.mode = \"os\"";
 
 /// Takes a data directory, whose folders are given, and applies what its journal has; `new_epoch` is what an empty journal will be known by. `make` an executor
 /// that goes on where a replica ends, and what is to show what it does.
@@ -254,8 +261,18 @@ pub(super) fn recover(
     let lock = Arc::new(Lock::take(data_dir)?);
     let disk = folders.journal.clone();
     let snapshots = Snapshots::new(folders.snapshots.clone());
-    let Empty { hub, read, reached, retain } = empty;
-    let executions = executions::open(folders, &lock, new_epoch, Keep { retain, history: reached.is_some() })?;
+    let Empty { hub, read, reached, retain, journal_is_synced } = empty;
+    let end = find_end(disk.clone()).context("cannot read the journal")?;
+    if let Some(number) = snapshots.list()?.first().filter(|number| **number > end.last_number)
+        && journal_is_synced
+    {
+        bail!("there is a snapshot of record {number}, and the journal ends with record {}: {LOST}", end.last_number);
+    }
+    let keep = Keep { retain, history: reached.is_some(), journal_is_whole: journal_is_synced };
+    let executions = executions::open(folders, &lock, &end, new_epoch, keep).map_err(|error| {
+        let is_lost = error.downcast_ref().is_some_and(|error| matches!(error, ArchiveError::Beyond { .. }));
+        if is_lost { error.context(LOST) } else { error }
+    })?;
     let held = executions.archive.held_number();
     let has_all = |reached: &Reached| {
         executions.archive.last_seqs().into_iter().all(|(account, seq)| reached.of(account) >= Seq(seq))
@@ -286,6 +303,10 @@ pub(super) fn recover(
     let recovered = frames.ahead.finish().context("cannot read the journal")?;
     if let Some(torn) = &recovered.torn {
         tracing::warn!(%torn, "the journal's end was torn and is cut");
+    }
+    // What comes next has their numbers.
+    for number in snapshots.forget_after(recovered.last_number)? {
+        tracing::warn!(number, last = recovered.last_number, "a snapshot of a record that the journal has lost is removed");
     }
     if recovered.last_number > 0 {
         let (records, took_ms) = (recovered.last_number - snapshot, frames.started.elapsed().as_millis());

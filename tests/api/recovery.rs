@@ -242,3 +242,94 @@ async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop() {
         assert_eq!((refused.status, &refused.body["code"]), (422, &json!("halted")), "after {signal}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_lost_what_a_snapshot_has_is_refused_and_gone_on_with_only_where_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let start = async |mode: &str| {
+        Server::try_spawn(&[("OPENOUTCRY_JOURNAL__MODE", mode), ("OPENOUTCRY_DATA_DIR", data_dir)]).await
+    };
+    let place = async |server: &Server, id: &str| {
+        let order = with(limit("buy", "0.1", "41000"), json!({ "client_order_id": id }));
+        Answer::of(client().post(format!("http://{}/orders", server.addr)).json(&order)).await
+    };
+    let files = |name: &str| -> BTreeMap<String, Vec<u8>> {
+        let files = std::fs::read_dir(folder.path().join(name)).unwrap().map(|file| file.unwrap());
+        files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
+    };
+
+    let server = start("os").await.unwrap();
+    assert_eq!(place(&server, "a").await.status, 201);
+    server.signal("KILL").await;
+    server.ended().await;
+    let journal = files("journal");
+    let server = start("os").await.unwrap();
+    assert_eq!(place(&server, "b").await.status, 201);
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+    let snapshots = files("snapshots");
+
+    // The machine lost its power, and the journal what was not synced: snapshots and executions were.
+    std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    std::fs::create_dir(folder.path().join("journal")).unwrap();
+    for (name, bytes) in &journal {
+        std::fs::write(folder.path().join("journal").join(name), bytes).unwrap();
+    }
+    let executions = files("executions");
+    for _ in 0..2 {
+        let refused = start("fsync").await.err().unwrap();
+        assert!(refused.contains("there is a snapshot of record"), "{refused}");
+        assert!(refused.contains("start once with journal.mode = \"os\""), "{refused}");
+        assert_eq!((files("snapshots"), files("executions")), (snapshots.clone(), executions.clone()), "all is as it was");
+    }
+    let (code, _, said) = run(&mut openoutcry(&["replay", data_dir])).await;
+    assert!(code == Some(1) && said.contains("there is a snapshot of record"), "{said}");
+
+    // What it has instead has the same numbers, and is believed from then on.
+    let server = start("os").await.unwrap();
+    assert_eq!((place(&server, "a").await.status, place(&server, "c").await.status), (200, 201));
+    server.signal("KILL").await;
+    server.ended().await;
+    let server = start("fsync").await.unwrap();
+    assert_eq!((place(&server, "c").await.status, place(&server, "b").await.status), (200, 201));
+    let open = Answer::of(client().get(format!("http://{}/orders", server.addr))).await.body;
+    let ids: Vec<&str> = open.as_array().unwrap().iter().map(|order| order["client_order_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["b", "c", "a"]);
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+    let (code, _, said) = run(&mut openoutcry(&["replay", data_dir])).await;
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_synced_journal_that_lost_what_was_executed_is_refused_and_nothing_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let environment = [("OPENOUTCRY_JOURNAL__MODE", "fsync"), ("OPENOUTCRY_DATA_DIR", data_dir)];
+    let server = Server::spawn(&environment).await;
+    for _ in 0..3 {
+        let sent = client().post(format!("http://{}/orders", server.addr)).json(&market("buy", "1"));
+        assert_eq!(Answer::of(sent).await.status, 201);
+    }
+    server.signal("TERM").await;
+    server.ended().await;
+    let only = |name: &str, extension: &str| {
+        let files = std::fs::read_dir(folder.path().join(name)).unwrap().map(|file| file.unwrap().path());
+        files.filter(|file| file.extension().is_some_and(|of| of == extension)).min().unwrap()
+    };
+    std::fs::remove_dir_all(folder.path().join("snapshots")).unwrap();
+    // Its last frame is gone, and nothing follows: that looks as what a crash leaves.
+    let (journal, frames) = (only("journal", "log"), only("executions", "frames"));
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last - 20..=last].fill(0);
+    std::fs::write(&journal, bytes).unwrap();
+    let before = std::fs::read(&frames).unwrap();
+    let refused = Server::try_spawn(&environment).await.err().unwrap();
+    assert!(
+        refused.contains("has the executions of record") && refused.contains("what was acknowledged is gone"),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read(&frames).unwrap(), before);
+}

@@ -17,6 +17,10 @@ struct Run {
     disk: SimulatedDisk,
     random: Random,
     durability: Durability,
+    /// Whether what was released survives the loss of power.
+    synced: bool,
+    /// Whether a sync of segments that were written without failed: what the system then shows of them may never reach the disk.
+    doubtful: bool,
     /// What was written, as far as it may still be there.
     written: Vec<Record>,
     /// The last record of which someone was told.
@@ -44,7 +48,10 @@ impl Run {
 
         let mut settings = settings(1 << (10 + self.random.below(4)));
         settings.durability = self.durability;
-        let mut log = Log::open(disk, recovered, &settings)?;
+        let opened = Log::open(disk, recovered, &settings);
+        self.doubtful |= opened.is_err() && !self.synced;
+        let mut log = opened?;
+        self.synced = self.durability == Durability::Fsync;
         // What was recovered is told of from now on.
         self.released = last;
         self.written.truncate(last as usize);
@@ -75,9 +82,10 @@ impl Run {
 
     fn end(&mut self) {
         let end = if self.random.coin() { End::Machine } else { End::Process };
-        if end == End::Machine && self.durability == Durability::Fsync {
+        if end == End::Machine && self.synced && !self.doubtful {
             self.disk.crash();
         }
+        self.durability = if self.random.below(4) == 0 { Durability::Os } else { Durability::Fsync };
     }
 }
 
@@ -87,10 +95,10 @@ fn hash_of(record: &Record) -> u64 {
 
 fn run(seed: u64) {
     println!("seed {seed}");
-    let mut random = Random(seed);
-    let durability = if random.below(4) == 0 { Durability::Os } else { Durability::Fsync };
     let disk = SimulatedDisk::new(seed ^ 0xD15C);
-    let mut run = Run { disk, random, durability, written: Vec::new(), released: 0, round: 0 };
+    let (random, durability) = (Random(seed), Durability::Fsync);
+    let mut run =
+        Run { disk, random, durability, synced: true, doubtful: false, written: Vec::new(), released: 0, round: 0 };
     for _ in 0..8 {
         let fault = [Fault::Sync, Fault::ShortWrite, Fault::Full][run.random.below(3) as usize];
         let fault_after = run.random.below(120);

@@ -51,6 +51,16 @@ pub enum ArchiveError {
         /// What the journal says.
         expected: u64,
     },
+    /// It has what came of a record that the journal has lost.
+    #[error("{} has the executions of record {number}, and the journal ends with record {journal_end}", file.display())]
+    Beyond {
+        /// The segment.
+        file: PathBuf,
+        /// The record.
+        number: u64,
+        /// The journal's last.
+        journal_end: u64,
+    },
     /// What comes next does not follow on what is kept, and nobody can tell what was between.
     #[error("{} has the executions of account {} up to {last_seq}, but {found} comes next", folder.display(), account.0)]
     Hole {

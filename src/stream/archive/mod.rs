@@ -99,6 +99,8 @@ pub struct Settings {
     pub epoch: u64,
     /// The last record of the journal: what came of later ones is cut.
     pub journal_end: u64,
+    /// Whether the journal cannot have lost a record of which anything came: then it is an error if anything is to be cut for that.
+    pub journal_is_whole: bool,
     /// The usual length of a segment. See [`SEGMENT_BYTES`].
     pub segment_bytes: u64,
     /// How long a little may wait for more before it is written.
@@ -112,7 +114,15 @@ pub struct Settings {
 impl Settings {
     /// The usual settings for the log beside a journal of this epoch that ends with this record.
     pub fn new(epoch: u64, journal_end: u64) -> Self {
-        Self { epoch, journal_end, segment_bytes: SEGMENT_BYTES, patience: PATIENCE, retain: None, read_behind: false }
+        Self {
+            epoch,
+            journal_end,
+            journal_is_whole: false,
+            segment_bytes: SEGMENT_BYTES,
+            patience: PATIENCE,
+            retain: None,
+            read_behind: false,
+        }
     }
 }
 

@@ -103,7 +103,16 @@ impl Opening<'_> {
         if header.is_none() && self.summary(number)?.is_some() {
             return Err(Fault::Damage(0, Damage::Header).of(self.disk.path(&name)));
         }
+        if let Some(header) = header.filter(|header| header.held > self.settings.journal_end)
+            && self.settings.journal_is_whole
+        {
+            return Err(self.beyond(&name, header.held));
+        }
         Ok(header.is_some_and(|header| header.held < self.settings.journal_end || header.held == 0))
+    }
+
+    fn beyond(&self, name: &str, number: u64) -> ArchiveError {
+        ArchiveError::Beyond { file: self.disk.path(name), number, journal_end: self.settings.journal_end }
     }
 
     fn segment(&mut self, number: u64, place: Place) -> Result<(), ArchiveError> {
@@ -146,7 +155,8 @@ impl Opening<'_> {
             match scanned.next(&mut scan, self.settings.journal_end) {
                 Ok(Step::On) => {}
                 Ok(Step::End) if scanned.end == length => break None,
-                Ok(Step::End) => break Some((scanned.end, Damage::End)),
+                Ok(Step::Beyond(number)) if self.settings.journal_is_whole => return Err(self.beyond(&name, number)),
+                Ok(Step::End | Step::Beyond(_)) => break Some((scanned.end, Damage::End)),
                 Err(Fault::Damage(offset, what)) => break Some((offset, what)),
                 Err(Fault::Io(source)) => return Err(self.io("read", &name, source)),
             }
@@ -257,6 +267,8 @@ struct Scanned {
 enum Step {
     On,
     End,
+    /// What comes next came of this record, which is beyond the journal's end.
+    Beyond(u64),
 }
 
 impl Scanned {
@@ -269,7 +281,7 @@ impl Scanned {
                 scan.frames(block)?;
                 self.unmarked.push((*block, offset));
             }
-            Head::Mark(number) if *number > journal_end => return Ok(Step::End),
+            Head::Mark(number) if *number > journal_end => return Ok(Step::Beyond(*number)),
             Head::Mark(number) => {
                 for (block, at) in self.unmarked.drain(..) {
                     let due = self.index.next_seq(block.account).unwrap_or(block.first_seq);

@@ -61,7 +61,7 @@ pub(super) async fn look(run: &mut Run) {
     run.shadow.catch_up(&run.folders);
     assert!(run.shadow.number() >= before, "records are gone that were there at the start before");
     let read = ReadModel::new(read::Settings::default(), None);
-    let empty = Empty { hub: Hub::new(16), read, reached: None, retain: None };
+    let empty = Empty { hub: Hub::new(16), read, reached: None, retain: None, journal_is_synced: true };
     let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), Duration::ZERO);
     let (executor, shown, kept) = recover(run.data_dir.path(), &run.folders, 7, empty, make).unwrap();
     run.shadow.snapshots += usize::from(kept.snapshot > 0);
