@@ -85,6 +85,8 @@ pub struct Parts {
     pub reached: Reached,
     /// Each account's last execution, as the journal has it: a file that knows more is made anew.
     pub published: BTreeMap<AccountId, Seq>,
+    /// Whether the venue had every execution from the first on when it started, be some of them on their way to the source only.
+    pub is_whole: bool,
 }
 
 /// A handle on a venue's history: asks it. Cheap to clone; the thread ends when the last is dropped.
@@ -155,26 +157,28 @@ impl History {
 ///
 /// # Errors
 ///
-/// If the file cannot be written, or the log not read; also if there is a file and the log does not go back to the first execution:
-/// what only the file has would be lost.
+/// If the file cannot be written, or the log not read; also if there is a file, and the log does not go back to the first execution of
+/// an account that it has: what only the file has would be lost. A file that cannot be read is set aside.
 pub fn rebuild(file: &Path, epoch: &str, source: &mut dyn Source) -> Result<Summary, HistoryError> {
-    let has_nothing = || summary(file).is_ok_and(|summary| summary.executions == 0);
-    if !goes_back_to_the_first(source) && file.exists() && !has_nothing() {
-        return Err(HistoryError::OnlyCopy(file.to_owned()));
+    let oldest: BTreeMap<AccountId, u64> = source.oldest_seqs().into_iter().collect();
+    match store::Store::read_only(file).and_then(|store| store.last_seqs()) {
+        Ok(known) => {
+            // An account may have been silent since the log was begun.
+            let mut traded = known.iter().filter(|(_, seq)| seq.0 > 0);
+            if !traded.all(|(account, _)| oldest.get(account) == Some(&1)) {
+                return Err(HistoryError::OnlyCopy(file.to_owned()));
+            }
+            store::Store::remove(file)?;
+        }
+        // What it has cannot be told.
+        Err(_) => drop(store::Store::set_aside(file)?),
     }
-    store::Store::remove(file)?;
     let mut store = store::Store::open(file, epoch)?;
     source.seek(Position::START).map_err(HistoryError::Log)?;
     transaction::begin(source, &mut store, Position::START)?;
     while transaction::take_in(source, &mut store, Gap::Known, &|| false)?.executions > 0 {}
     store.settle()?;
     store.summary()
-}
-
-/// Whether a log has all that was ever executed, so that a file can be made anew from it. One that has nothing may have lost it.
-fn goes_back_to_the_first(source: &dyn Source) -> bool {
-    let oldest_seqs = source.oldest_seqs();
-    !oldest_seqs.is_empty() && oldest_seqs.iter().all(|(_, oldest)| *oldest == 1)
 }
 
 /// What is in a history's file.

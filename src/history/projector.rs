@@ -15,7 +15,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    HistoryError, Parts, Reached, Source, goes_back_to_the_first,
+    HistoryError, Parts, Reached, Source,
     pace::Pace,
     store::Store,
     transaction::{self, Gap, TRANSACTION_EXECUTIONS, take_in},
@@ -119,6 +119,8 @@ pub(super) struct Projector {
     store: Option<Store>,
     /// Each account's last execution when the venue started, until the file was opened.
     published: Option<BTreeMap<AccountId, Seq>>,
+    /// Whether the log had, or was about to have, every execution from the first on when the venue started.
+    was_whole: bool,
     /// Whether reading goes on where the file ends in the log; else all of the log is read, and what the file has is skipped.
     gap: Gap,
 }
@@ -126,8 +128,9 @@ pub(super) struct Projector {
 impl Projector {
     /// Opens the file, if it can be: else the thread tries again.
     pub(super) fn new(parts: Parts, shared: Arc<Shared>) -> Self {
-        let Parts { file, epoch, source, reached: _, published } = parts;
-        let mut projector = Self { file, epoch, source, shared, store: None, published: Some(published), gap: Gap::Error };
+        let Parts { file, epoch, source, reached: _, published, is_whole } = parts;
+        let (published, was_whole) = (Some(published), is_whole);
+        let mut projector = Self { file, epoch, source, shared, store: None, published, was_whole, gap: Gap::Error };
         match projector.open() {
             Ok(store) => projector.store = Some(store),
             Err(error) => tracing::debug!(%error, "history cannot be opened yet"),
@@ -257,7 +260,9 @@ impl Projector {
                 // In this order: what is asked meanwhile is answered by no file, or does not count.
                 self.shared.reached.clear();
                 self.shared.closed();
-                if goes_back_to_the_first(&*self.source) {
+                // From here on it keeps what it has.
+                self.source.passed(Position::START);
+                if self.was_whole && self.source.oldest_seqs().iter().all(|(_, oldest)| *oldest == 1) {
                     Store::remove(&self.file)?;
                 } else if let Some(aside) = Store::set_aside(&self.file)? {
                     let aside = aside.display();

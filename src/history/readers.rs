@@ -72,7 +72,7 @@ impl Readers {
         match answer.found {
             // What has ended does not change: it counts however far history has come.
             Some(order) => Ok(Some(order)),
-            None => answer.whole.map(|()| None),
+            None => answer.coverage.from(Some(order_id)).map(|()| None),
         }
     }
 
@@ -111,7 +111,9 @@ impl Readers {
             }
         };
         let answer = self.ask(account, through, list).await?;
-        answer.whole.map(|()| answer.found)
+        // A full page needs nothing older than its last order.
+        let oldest = answer.found.get(query.limit.wrapping_sub(1)).map(|order| order.order_id);
+        answer.coverage.from(oldest).map(|()| answer.found)
     }
 
     /// Asks the file, in a thread that may wait for the disk.
@@ -152,20 +154,16 @@ impl Readers {
         // Before the question: what is taken in after it is not in the answer.
         let reached = self.shared.reached.of(account) >= through;
         let store = self.open(generation)?;
-        let result = question(store.connection()).and_then(|found| Ok((found, complete(store.connection(), account)?)));
+        let result = question(store.connection()).and_then(|found| Ok((found, coverage(store.connection(), account)?)));
         match result {
-            Ok((found, complete)) => {
+            Ok((found, coverage)) => {
                 // What an earlier file said does not count.
                 if self.shared.generation() != Some(generation) {
                     return Err(HistoryError::Closed);
                 }
-                let whole = match (reached, complete) {
-                    (true, true) => Ok(()),
-                    (true, false) => Err(Missing::Gone),
-                    (false, _) => Err(Missing::Behind),
-                };
+                let coverage = if reached { coverage } else { Coverage::Behind };
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((generation, store));
-                Ok(Answer { found, whole })
+                Ok(Answer { found, coverage })
             }
             Err(error) => {
                 if is_damage(&error) && self.shared.generation() == Some(generation) {
@@ -192,12 +190,37 @@ impl Readers {
 /// What was found, and whether that is all there is.
 struct Answer<T> {
     found: T,
-    whole: Result<(), Missing>,
+    coverage: Coverage,
 }
 
-/// Whether all of an account's executions were there to be taken in.
-fn complete(connection: &Connection, account: AccountId) -> rusqlite::Result<bool> {
-    let query = "SELECT complete FROM accounts WHERE account = ?1";
-    let complete = connection.prepare_cached(query)?.query_row([account.0], |row| row.get(0)).optional()?;
-    Ok(complete.unwrap_or(true))
+/// Which of an account's orders are there.
+#[derive(Clone, Copy, Debug)]
+enum Coverage {
+    /// All.
+    All,
+    /// Of those from this one on, all; of none, if there is none yet.
+    From(Option<OrderId>),
+    /// Not yet all that there are.
+    Behind,
+}
+
+impl Coverage {
+    /// Whether those from `oldest` on are there; all, if it is `None`.
+    fn from(self, oldest: Option<OrderId>) -> Result<(), Missing> {
+        match self {
+            Self::All => Ok(()),
+            Self::From(Some(first)) if oldest.is_some_and(|oldest| oldest >= first) => Ok(()),
+            Self::From(_) => Err(Missing::Gone),
+            Self::Behind => Err(Missing::Behind),
+        }
+    }
+}
+
+fn coverage(connection: &Connection, account: AccountId) -> rusqlite::Result<Coverage> {
+    let query = "SELECT complete, whole_from FROM accounts WHERE account = ?1";
+    let read = |row: &rusqlite::Row<'_>| {
+        let whole_from = row.get::<_, Option<u64>>(1)?.map(OrderId);
+        Ok(if row.get(0)? { Coverage::All } else { Coverage::From(whole_from) })
+    };
+    Ok(connection.prepare_cached(query)?.query_row([account.0], read).optional()?.unwrap_or(Coverage::All))
 }

@@ -38,7 +38,8 @@ const TABLES: &str = "
         account INTEGER PRIMARY KEY,
         name TEXT NOT NULL,
         last_seq INTEGER NOT NULL,
-        complete INTEGER NOT NULL
+        complete INTEGER NOT NULL,
+        whole_from INTEGER
     ) STRICT;
     CREATE TABLE orders (
         order_id INTEGER PRIMARY KEY,
@@ -117,11 +118,27 @@ pub(super) struct KnownAccount {
     pub(super) last_seq: u64,
     /// Whether all its executions from the first on were there to be taken in.
     pub(super) complete: bool,
+    /// If not, the first order that began after the last of those that were not: of it and those after it, all is here.
+    pub(super) whole_from: Option<OrderId>,
+}
+
+impl KnownAccount {
+    /// Notes that executions up to `seq` are missing.
+    pub(super) fn lacks_up_to(&mut self, seq: u64) {
+        (self.last_seq, self.complete, self.whole_from) = (seq, false, None);
+    }
+
+    /// Notes that an order begins.
+    pub(super) fn begins(&mut self, order_id: OrderId) {
+        if !self.complete {
+            self.whole_from.get_or_insert(order_id);
+        }
+    }
 }
 
 impl Default for KnownAccount {
     fn default() -> Self {
-        Self { name: String::new(), last_seq: 0, complete: true }
+        Self { name: String::new(), last_seq: 0, complete: true, whole_from: None }
     }
 }
 
@@ -144,6 +161,7 @@ impl Store {
             if found != epoch {
                 return Err(HistoryError::Foreign(format!("is of the venue with epoch {found}, not {epoch}")));
             }
+            store.add_whole_from()?;
         }
         // A power cut may lose the newest transactions, never half of one: they are read from the log again.
         store.connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -161,6 +179,15 @@ impl Store {
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", SCHEMA)?;
         Ok(transaction.commit()?)
+    }
+
+    /// Adds the one column that files of this schema may lack.
+    fn add_whole_from(&self) -> Result<(), HistoryError> {
+        let query = "SELECT count(*) = 0 FROM pragma_table_info('accounts') WHERE name = 'whole_from'";
+        if self.connection.query_row(query, [], |row| row.get(0))? {
+            self.connection.execute("ALTER TABLE accounts ADD COLUMN whole_from INTEGER", [])?;
+        }
+        Ok(())
     }
 
     /// Opens a file only to read it.
@@ -294,17 +321,20 @@ pub(super) struct Writing<'a>(Transaction<'a>);
 impl Writing<'_> {
     /// What is known of an account.
     pub(super) fn account(&self, account: AccountId) -> Result<Option<KnownAccount>, HistoryError> {
-        let query = "SELECT name, last_seq, complete FROM accounts WHERE account = ?1";
+        let query = "SELECT name, last_seq, complete, whole_from FROM accounts WHERE account = ?1";
         let known = self.0.prepare_cached(query)?.query_row([account.0], |row| {
-            Ok(KnownAccount { name: row.get(0)?, last_seq: row.get(1)?, complete: row.get(2)? })
+            let whole_from = row.get::<_, Option<u64>>(3)?.map(OrderId);
+            Ok(KnownAccount { name: row.get(0)?, last_seq: row.get(1)?, complete: row.get(2)?, whole_from })
         });
         Ok(known.optional()?)
     }
 
     /// Notes what is known of an account.
     pub(super) fn put_account(&self, account: AccountId, known: &KnownAccount) -> Result<(), HistoryError> {
-        let insert = "INSERT OR REPLACE INTO accounts (account, name, last_seq, complete) VALUES (?1, ?2, ?3, ?4)";
-        let values = rusqlite::params![account.0, known.name, known.last_seq, known.complete];
+        let insert =
+            "INSERT OR REPLACE INTO accounts (account, name, last_seq, complete, whole_from) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let whole_from = known.whole_from.map(|order_id| order_id.0);
+        let values = rusqlite::params![account.0, known.name, known.last_seq, known.complete, whole_from];
         self.0.prepare_cached(insert)?.execute(values)?;
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! History over a log in memory, whose entries a test lets through one after the other.
 
+mod lacking;
+
 use std::{
     cell::Cell,
     collections::BTreeMap,
@@ -174,7 +176,8 @@ fn published() -> BTreeMap<AccountId, Seq> {
 fn start(file: PathBuf, epoch: &str, source: impl Source + 'static) -> Venue {
     let reached = Reached::of_file(&file);
     let (epoch, source) = (epoch.to_owned(), Box::new(source));
-    let parts = Parts { file, epoch, source, reached: reached.clone(), published: published() };
+    let is_whole = source.oldest_seqs().iter().all(|(_, oldest)| *oldest == 1);
+    let parts = Parts { file, epoch, source, reached: reached.clone(), published: published(), is_whole };
     let (history, ended) = History::start(parts, ()).unwrap();
     Venue { history, ended, reached }
 }
@@ -435,52 +438,6 @@ async fn the_log_is_told_what_it_need_not_keep_once_that_is_durable() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn a_file_that_cannot_be_used_is_set_aside_if_the_log_has_lost_its_beginning() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = file(&folder);
-    let frames = Frames::usual();
-    let running = start(file.clone(), "e", frames.reader());
-    frames.taken_in();
-    running.stop().await;
-
-    let mut kept = fs::read(&file).unwrap();
-    // Of bob nothing is left but how far he came; of alice, her last.
-    let late = Arc::new(Frames::default());
-    late.push(BOB, 4, &[]);
-    late.push(ALICE, 4, &["4 rejected rejected"]);
-    let refused = rebuild(&file, "e", &mut late.reader()).unwrap_err();
-    assert!(matches!(refused, HistoryError::OnlyCopy(_)), "{refused}");
-    assert_eq!(fs::read(&file).unwrap(), kept);
-    for (number, epoch) in [(1, "f"), (2, "e")] {
-        let running = start(file.clone(), epoch, late.reader());
-        late.taken_in();
-        assert_eq!(running.status(ALICE, 4, 4).await, Ok(Some("rejected")));
-        assert_eq!(running.status(ALICE, 1, 4).await, Err(Missing::Gone));
-        assert_eq!(running.closed(BOB, 3).await, Err(Missing::Gone), "not behind for ever");
-        running.stop().await;
-        assert_eq!(fs::read(folder.path().join(format!("{FILE}.{number}"))).unwrap(), kept, "another venue's");
-        kept = fs::read(&file).unwrap();
-    }
-    // So many are kept, and no more are made.
-    for number in 3..=9 {
-        fs::write(folder.path().join(format!("{FILE}.{number}")), "").unwrap();
-    }
-    let running = start(file.clone(), "f", late.reader());
-    let failed = async {
-        while running.history.failures() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, failed).await.unwrap();
-    assert_eq!(running.status(ALICE, 4, 4).await, Err(Missing::Behind));
-    running.stop().await;
-    assert_eq!(fs::read(&file).unwrap(), kept);
-    fs::remove_file(&file).unwrap();
-    let lacking = rebuild(&file, "e", &mut late.reader()).unwrap();
-    assert_eq!((lacking.orders, lacking.executions), (1, 1));
-}
-
 #[test]
 fn what_makes_it_durable_writes_something_to_sync() {
     let folder = tempfile::tempdir().unwrap();
@@ -512,26 +469,4 @@ fn what_a_transaction_leaves_when_it_must_end_is_taken_in_by_the_next() {
         }
     }
     assert_eq!(store.last_seqs().unwrap(), [(ALICE, Seq(4)), (BOB, Seq(3))]);
-}
-
-#[tokio::test]
-async fn what_went_while_history_was_away_is_gone_even_of_an_account_that_is_silent_since() {
-    let folder = tempfile::tempdir().unwrap();
-    let frames = Frames::usual();
-    let running = start(file(&folder), "e", frames.reader());
-    frames.taken_in();
-    running.stop().await;
-
-    // It goes on where it was; of bob, what came since has gone.
-    let later = Arc::new(Frames::default());
-    for _ in 0..6 {
-        later.push(BOB, 9, &[]);
-    }
-    later.push(ALICE, 5, &["5 rejected rejected"]);
-    let running = start(file(&folder), "e", later.reader());
-    later.taken_in();
-    assert_eq!(running.closed(ALICE, 5).await, Ok(vec![5, 4, 1]));
-    assert_eq!(running.closed(BOB, 8).await, Err(Missing::Gone), "not behind for ever");
-    assert_eq!(running.status(BOB, 2, 8).await, Ok(Some("canceled")), "what it has, it still says");
-    running.stop().await;
 }

@@ -53,7 +53,7 @@ pub(super) fn begin(source: &dyn Source, store: &mut Store, from: Position) -> R
         if known.last_seq + 1 < oldest {
             let (from, to) = (known.last_seq + 1, oldest - 1);
             tracing::warn!(account = account.0, from, to, "{LACKS}");
-            (known.last_seq, known.complete) = (to, false);
+            known.lacks_up_to(to);
             writing.put_account(account, &known)?;
             reached.push((account, Seq(to)));
         }
@@ -131,9 +131,9 @@ impl Batch<'_> {
                     return Err(HistoryError::Gap { account, from, to });
                 }
                 tracing::warn!(account, from, to, "{LACKS}");
-                known.complete = false;
+                known.lacks_up_to(to);
             }
-            self.order(entry.account, &frame, known.complete)
+            self.order(entry.account, &frame, &mut known)
                 .map_err(|error| error.or_fault(|what| fault(format!("{what} cannot be"))))?;
             self.execution(entry.account, &frame).map_err(|error| error.or_fault(|what| fault(what.to_owned())))?;
             known.last_seq = seq;
@@ -149,7 +149,7 @@ impl Batch<'_> {
     }
 
     /// Makes of an order what an execution makes of it.
-    fn order(&mut self, account: AccountId, frame: &ExecutionFrame<'_>, complete: bool) -> Result<(), Failure> {
+    fn order(&mut self, account: AccountId, frame: &ExecutionFrame<'_>, known: &mut KnownAccount) -> Result<(), Failure> {
         use ExecutionType as E;
         let kind = frame.execution_type()?;
         let order_id = OrderId(frame.order_id);
@@ -158,6 +158,7 @@ impl Batch<'_> {
         }
         if matches!(kind, E::Accepted | E::Rejected) {
             self.orders.insert(order_id, Held { order: frame.begin(account)?, written: false });
+            known.begins(order_id);
             return Ok(());
         }
         let mut held = match self.orders.remove(&order_id) {
@@ -165,7 +166,7 @@ impl Batch<'_> {
             None => match self.writing.order(order_id)? {
                 Some(order) => Held { order, written: true },
                 // How it began is not known, so nothing is known.
-                None if !complete => return Ok(()),
+                None if !known.complete => return Ok(()),
                 None => return Err(Failure::Fault("an order that never was accepted")),
             },
         };

@@ -114,6 +114,11 @@ impl Hub {
         (0..).map(AccountId).zip(self.executions.iter().map(|executions| Seq(executions.last_seq())))
     }
 
+    /// Whether every execution of every account is there, from the first on.
+    pub fn is_whole(&self) -> bool {
+        self.executions.iter().all(|executions| executions.oldest_seq() == 1)
+    }
+
     /// The trades of an instrument.
     pub fn trades(&self, instrument: InstrumentId) -> Option<&Arc<Log>> {
         self.trades.get(instrument.0 as usize)

@@ -62,7 +62,8 @@ impl Waiting {
             Some(wrap) => wrap(source),
             None => source,
         };
-        let parts = Parts { file: self.file, epoch, source, reached: self.reached, published: hub.last_seqs().collect() };
+        let (published, is_whole) = (hub.last_seqs().collect(), hub.is_whole());
+        let parts = Parts { file: self.file, epoch, source, reached: self.reached, published, is_whole };
         History::start(parts, lock).context("cannot start history")
     }
 }
