@@ -64,14 +64,18 @@ pub(super) async fn executions(
 ) -> Result<Response, Problem> {
     let log = state.hub.executions(account).ok_or_else(Problem::internal)?;
     let limit = query.limit.unwrap_or(PAGE.1).clamp(1, PAGE.0);
+    let last_seq = log.last_seq();
     let mut next_seq = query.from_seq.map_or_else(|| log.oldest_seq(), |seq| seq.max(1));
+    if next_seq > last_seq + 1 {
+        return Err(Problem::gap(log.oldest_seq(), last_seq));
+    }
     let mut body = br#"{"executions":["#.to_vec();
     let mut count = 0;
     while count < limit {
         let mut runs = VecDeque::new();
         let seq = match log.read(next_seq, READ_BYTES, &mut runs).await {
             Ok(Read::Frames { next_seq }) => next_seq,
-            Ok(Read::Gone { oldest_seq }) => return Err(Problem::gap(oldest_seq)),
+            Ok(Read::Gone { oldest_seq }) => return Err(Problem::gap(oldest_seq, last_seq)),
             Err(error) => {
                 tracing::error!(%error, "executions cannot be read");
                 return Err(Problem::internal());

@@ -414,8 +414,10 @@ async fn replay(state: &State, account: AccountId, of: Use, became: Became) -> R
     if of == Use::Deposit {
         return Ok(Done::AppliedBefore);
     }
+    // An order that cannot be shown may have been refused.
+    let outcome = if of == Use::Order { RequestOutcome::Unknown } else { RequestOutcome::Accepted };
     let order = lookup::order(state, account, became.order_id).await;
-    let order = order.map_err(|problem| problem.with_outcome(RequestOutcome::Accepted))?;
+    let order = order.map_err(|problem| problem.with_outcome(outcome))?;
     match of {
         Use::Order if order.status == Status::Rejected => Err(refused(state.view(&order)).replayed()),
         Use::Order => Ok(Done::Replayed(state.view(&order))),

@@ -72,7 +72,16 @@ pub(super) async fn executions(
         None => query.from_seq.map_or(last_seq + 1, |seq| seq.max(1)),
     };
     if seq < oldest_seq || seq > last_seq + 1 {
-        return Err(Problem::gap(oldest_seq));
+        return Err(Problem::gap(oldest_seq, last_seq));
+    }
+    // What cannot be read is answered so: a stream that ends at once would only be asked for again.
+    match log.read(seq, 1, &mut VecDeque::new()).await {
+        Ok(Read::Frames { .. }) => {}
+        Ok(Read::Gone { oldest_seq }) => return Err(Problem::gap(oldest_seq, last_seq)),
+        Err(error) => {
+            tracing::error!(%error, "executions cannot be read");
+            return Err(Problem::internal());
+        }
     }
     let events = stream::unfold(Reader { _open: Open::new(&state.metrics), state, log, news, seq }, Reader::next);
     let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];

@@ -149,6 +149,14 @@ impl<S: Size> JsonBody<S> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
         let (limit, max) = S::max(&state.limits);
+        let too_large = || {
+            state.metrics.limit(limit);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("The body is larger than {max} bytes"))
+        };
+        // What says that it is too long need not come.
+        if body.size_hint().lower() > max as u64 {
+            return Err(too_large());
+        }
         let timeout = state.limits.body_timeout;
         let body = match in_time(timeout, read_body(body, max)).await {
             Some(body) => body?,
@@ -157,10 +165,7 @@ impl<S: Size> JsonBody<S> {
                 return Err(body_timeout(timeout));
             }
         };
-        let body = body.ok_or_else(|| {
-            state.metrics.limit(limit);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("The body is larger than {max} bytes"))
-        })?;
+        let body = body.ok_or_else(too_large)?;
         if !S::CHECKED_BY_READER {
             check_depth(state, &body)?;
         }

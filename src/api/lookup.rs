@@ -37,9 +37,12 @@ pub(super) async fn order(state: &State, account: AccountId, order_id: OrderId) 
 /// As [`order`], where some that belong on the page are missing.
 pub(super) async fn orders(state: &State, account: AccountId, query: &OrdersQuery) -> Result<Vec<Arc<Order>>, Problem> {
     let Listed { orders, forgotten } = state.read.orders(account, query);
-    // Without a history, what is kept is all there is.
-    let Some((history, through)) = state.history.as_ref().zip(forgotten) else { return Ok(orders) };
-    continued(history, account, query, orders, through).await.map_err(missing)
+    let Some(through) = forgotten else { return Ok(orders) };
+    let orders = match &state.history {
+        Some(history) => continued(history, account, query, orders, through).await,
+        None => Err(Missing::Gone),
+    };
+    orders.map_err(missing)
 }
 
 /// A page of the read model with those that only history has, in their places. The read model is asked first: what it
@@ -68,6 +71,6 @@ fn missing(missing: Missing) -> Problem {
             let detail = "History has not come that far yet: ask again";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "history_behind", detail).with_retry_after(BEHIND_RETRY_AFTER)
         }
-        Missing::Gone => Problem::new(StatusCode::GONE, "gap", "The order ended so long ago that it is not kept any more"),
+        Missing::Gone => Problem::new(StatusCode::GONE, "gap", "Orders that ended so long ago are not kept any more"),
     }
 }

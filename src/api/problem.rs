@@ -58,6 +58,8 @@ struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    last_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
     #[serde(skip)]
     retry_after: Option<Duration>,
@@ -87,6 +89,7 @@ impl Problem {
             order: None,
             client_order_id: None,
             oldest_seq: None,
+            last_seq: None,
             retry_after_ms: None,
             retry_after: None,
             replayed: false,
@@ -172,11 +175,11 @@ impl Problem {
         problem.with_outcome(RequestOutcome::Unknown)
     }
 
-    /// 410: what is asked for is not kept any more.
-    pub fn gap(oldest_seq: u64) -> Self {
-        let detail = format!("Executions are kept from seq {oldest_seq} on");
+    /// 410: what is asked for is not kept any more, or comes after what would be next.
+    pub fn gap(oldest_seq: u64, last_seq: u64) -> Self {
+        let detail = format!("Executions are kept from seq {oldest_seq} on, and the last is {last_seq}");
         let mut problem = Self::new(StatusCode::GONE, "gap", detail);
-        problem.0.oldest_seq = Some(oldest_seq);
+        (problem.0.oldest_seq, problem.0.last_seq) = (Some(oldest_seq), Some(last_seq));
         problem
     }
 

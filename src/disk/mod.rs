@@ -47,16 +47,20 @@ pub trait DiskFile: Debug + Send {
     fn sync_data(&mut self) -> io::Result<()>;
 }
 
-/// Writes all of `bytes`, or fails: a short write is the sign of a full disk, not an invitation to try on.
+/// Writes all of `bytes`, or fails: a short write is the sign of a full disk. The rest is tried only to learn why it was short.
 ///
 /// # Errors
 ///
-/// What the system says, or [`io::ErrorKind::WriteZero`] for a short write.
+/// What the system says, or [`io::ErrorKind::WriteZero`] for a short write that it says nothing about.
 pub fn write_all(file: &mut dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
     let written = file.write_at(bytes, offset)?;
     if written == bytes.len() {
         return Ok(());
     }
-    let message = format!("{written} of {} bytes were written", bytes.len());
-    Err(io::Error::new(io::ErrorKind::WriteZero, message))
+    let short = format!("{written} of {} bytes were written", bytes.len());
+    let rest = bytes.get(written..).unwrap_or_default();
+    Err(match file.write_at(rest, offset + written as u64) {
+        Ok(_) => io::Error::new(io::ErrorKind::WriteZero, short),
+        Err(error) => io::Error::new(error.kind(), format!("{short}: {error}")),
+    })
 }

@@ -8,6 +8,8 @@ use bytes::Bytes;
 const TEXT: u8 = 0x81;
 /// A final close frame's first byte.
 const CLOSE: u8 = 0x88;
+/// As much memory as a builder keeps from one block to the next, in bytes; and a quarter of that for where frames end.
+const BUILDER_BYTES: usize = 1 << 20;
 /// The longest header of an unmasked frame.
 const HEADER_MAX: usize = 10;
 
@@ -72,7 +74,9 @@ impl BlockBuilder {
     pub fn restart(&mut self, first_seq: u64) {
         self.first_seq = first_seq;
         self.ends.clear();
+        self.ends.shrink_to(BUILDER_BYTES / 16);
         self.bytes.clear();
+        self.bytes.shrink_to(BUILDER_BYTES);
     }
 }
 

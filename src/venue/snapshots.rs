@@ -10,7 +10,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -94,18 +94,12 @@ impl SnapshotsMade {
     }
 }
 
-enum Wake {
-    /// A snapshot is due.
-    Due,
-    /// The executor has stopped, and this is what it has come to.
-    Stopped(Box<Replica>),
-}
-
 /// What the journal's thread and the executor tell the thread.
 #[derive(Clone)]
 pub(super) struct Pace {
     shared: Arc<Shared>,
-    wakes: SyncSender<Wake>,
+    /// Says that a snapshot is due.
+    wakes: SyncSender<()>,
 }
 
 #[derive(Debug)]
@@ -116,6 +110,8 @@ struct Shared {
     due: AtomicU64,
     /// Set once the venue stops: no snapshot is made any more but the last.
     stopping: AtomicBool,
+    /// What the executor has come to, once it has stopped.
+    last: Mutex<Option<Replica>>,
 }
 
 impl Pace {
@@ -126,7 +122,7 @@ impl Pace {
         if number >= self.shared.due.load(Ordering::SeqCst) {
             self.shared.due.store(u64::MAX, Ordering::SeqCst);
             // Who is not waiting has a snapshot to make already.
-            drop(self.wakes.try_send(Wake::Due));
+            drop(self.wakes.try_send(()));
         }
     }
 
@@ -137,7 +133,7 @@ impl Pace {
 
     /// Hands over what the executor has come to, for the last snapshot.
     pub(super) fn stopped(&self, replica: Replica) {
-        drop(self.wakes.try_send(Wake::Stopped(Box::new(replica))));
+        *self.shared.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(replica);
     }
 }
 
@@ -147,9 +143,9 @@ impl Pace {
 ///
 /// If there can be no thread.
 pub(super) fn start(keeper: Keeper, released: u64) -> anyhow::Result<(Pace, oneshot::Receiver<()>)> {
-    // One that is due and one at the stop.
-    let (wakes, waiting) = sync_channel(2);
-    let shared = Shared { released: released.into(), due: u64::MAX.into(), stopping: AtomicBool::new(false) };
+    let (wakes, waiting) = sync_channel(1);
+    let (due, stopping, last) = (u64::MAX.into(), AtomicBool::new(false), Mutex::new(None));
+    let shared = Shared { released: released.into(), due, stopping, last };
     let shared = Arc::new(shared);
     let (ended, has_ended) = oneshot::channel();
     let pace = Pace { shared: shared.clone(), wakes };
@@ -171,16 +167,13 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(mut self, waiting: &Receiver<Wake>) {
+    fn run(mut self, waiting: &Receiver<()>) {
         // Where priorities cannot be lowered, it works at the usual one.
         let _niceness = rustix::process::nice(NICENESS);
-        let mut last = None;
-        for wake in waiting {
-            match wake {
-                Wake::Due => while self.make_due() {},
-                Wake::Stopped(replica) => last = Some(replica),
-            }
+        for () in waiting {
+            while self.make_due() {}
         }
+        let last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The journal's thread is gone: what is released now is all that is kept.
         let kept = self.shared.released.load(Ordering::Acquire);
         if let Some(mut replica) = last.filter(|replica| replica.number() == kept && kept > self.keeper.newest) {

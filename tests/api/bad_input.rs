@@ -147,6 +147,14 @@ async fn a_body_that_is_too_large_is_413_and_the_answer_can_be_read() {
 }
 
 #[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_not_waited_for() {
+    let venue = Venue::spawn("[limits]\nbody_timeout = \"1h\"").await;
+    let headers = "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 1000000000\r\n";
+    let answer = exchange(venue.addr, &request("POST /orders", headers, b"")).await;
+    assert_eq!(status(&answer), 413, "{answer}");
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_arrive_is_408_and_one_that_breaks_off_does_no_harm() {
     let venue = Venue::spawn("[limits]\nbody_timeout = \"1s\"").await;
     let headers = "Content-Type: application/json\r\nContent-Length: 100\r\n";

@@ -148,9 +148,10 @@ async fn old_executions_are_the_same_bytes_by_every_way_out_across_a_kill_and_a_
     damaged[5_000] ^= 1;
     std::fs::write(&path, damaged).unwrap();
     let fourth = server(data_dir, "100000").await;
-    Answer::of(client().get(format!("http://{}/executions?from_seq=1", fourth.addr)))
-        .await
-        .is_problem_with(500, "internal", "unknown");
+    for path in ["/executions", "/executions/stream"] {
+        let answer = Answer::of(client().get(format!("http://{}{path}?from_seq=1", fourth.addr))).await;
+        answer.is_problem_with(500, "internal", "unknown");
+    }
     let mut socket = Socket::connect(fourth.addr, "?from_seq=1").await;
     assert_eq!(socket.closed().await.0, 1011);
     fourth.signal("TERM").await;
@@ -229,4 +230,22 @@ async fn a_log_that_belongs_to_another_journal_is_refused() {
     let environment = [("OPENOUTCRY_JOURNAL__MODE", "os"), ("OPENOUTCRY_DATA_DIR", folder.path().to_str().unwrap())];
     let refused = Server::try_spawn(&environment).await.err().unwrap();
     assert!(refused.contains("belongs to another journal"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_number_beyond_the_next_is_a_gap_by_every_way_out() {
+    let venue = Venue::spawn("").await;
+    venue.placed(&market("buy", "1")).await;
+    for (from_seq, status) in [(3, 200), (4, 410)] {
+        for path in ["/executions", "/executions/stream"] {
+            let sent = client().get(format!("http://{}{path}?from_seq={from_seq}", venue.addr)).send().await.unwrap();
+            assert_eq!(sent.status(), status, "{path} from {from_seq}");
+        }
+    }
+    let beyond = venue.get("/executions?from_seq=4").await;
+    beyond.is_problem(410, "gap");
+    assert_eq!((&beyond.body["oldest_seq"], &beyond.body["last_seq"]), (&json!(1), &json!(2)));
+    let mut socket = venue.stream("?from_seq=4").await;
+    let gap = socket.until(|frame| frame["type"] == "gap").await;
+    assert_eq!((&gap["oldest_seq"], &gap["last_seq"]), (&json!(1), &json!(2)));
 }

@@ -283,6 +283,7 @@ fn problems() -> Value {
             json!({
                 "errors": array_of("FieldError"), "order": schema("Order"), "client_order_id": schema("ClientOrderId"),
                 "oldest_seq": count("The oldest execution that is kept"),
+                "last_seq": count("The last execution that there is"),
                 "retry_after_ms": count("When to ask again, in milliseconds"),
             }),
         ),

@@ -118,12 +118,23 @@ pub(super) async fn read(state: &State, speaker: Speaker, text: &str) -> Said {
     }
     let message: Message<'_> = match extract::parse(text.as_bytes()) {
         Ok(message) => message,
-        Err(problem) => return (None, Err(problem)),
+        Err(problem) => return (id_of(text), Err(problem)),
     };
     match echoed(message.id) {
         Ok(id) => (id, asked(state, speaker, &message).await),
         Err(problem) => (None, Err(problem)),
     }
+}
+
+/// The id of a message that is wrong otherwise, to be echoed all the same.
+fn id_of(text: &str) -> Option<Box<RawValue>> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    let JsonObject(Named { id }) = serde_json::from_str(text).ok()?;
+    echoed(id).ok()?
 }
 
 /// The id that an answer echoes.
