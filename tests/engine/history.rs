@@ -127,7 +127,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let published = (0..stream.accounts.len() as u32).map(|account| (AccountId(account), Seq(u64::MAX))).collect();
         let source = Box::new(Frames { entries: Vec::new(), next: 0 });
-        let parts = Parts { file, epoch: "e".to_owned(), source, reached: Reached::default(), published };
+        let parts = Parts { file, epoch: "e".to_owned(), source, reached: Reached::default(), published, is_whole: true };
         let (history, ended) = History::start(parts, ()).unwrap();
         for account in 0..stream.accounts.len() as u32 {
             let query = OrdersQuery { status: StatusFilter::Closed, symbol: None, after: None, limit: usize::MAX };

@@ -245,7 +245,7 @@ impl Session {
         };
         self.outbox.push(hello.frame());
         // What is followed from now on goes on where the hello says that it ends.
-        Ok(self.subscribe(&wish.clone().from_now(last_seq))?)
+        Ok(self.subscribe(&wish.clone().starting_after(last_seq))?)
     }
 
     fn subscribe(&mut self, wish: &Wish) -> Result<(), Lost> {

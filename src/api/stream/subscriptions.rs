@@ -72,7 +72,7 @@ pub(super) struct Wish {
 
 impl Wish {
     /// The same, with executions from the one after `last_seq` on instead of from now on.
-    pub(super) fn from_now(self, last_seq: Option<u64>) -> Self {
+    pub(super) fn starting_after(self, last_seq: Option<u64>) -> Self {
         Self { from_seq: self.from_seq.or(last_seq.map(|last_seq| last_seq + 1)), ..self }
     }
 
