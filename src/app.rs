@@ -39,6 +39,9 @@ use market::Market;
 use tasks::Tasks;
 use workers::Workers;
 
+/// How long whoever asks is told that a task has failed, before connections that wait for the next question are closed: on those
+/// that are closed at once, the next is lost unanswered.
+const TOLD: Duration = Duration::from_millis(250);
 /// How long open requests may take to be answered after a task has failed.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
@@ -231,6 +234,7 @@ impl App {
                 // Nothing is taken in any more; who waits is still told so.
                 state.draining.store(true, Relaxed);
                 state.closing.cancel();
+                tokio::time::sleep(TOLD).await;
                 stop.cancel();
                 connections.close();
                 drop(tokio::time::timeout(LAST_ANSWERS, connections.wait()).await);

@@ -1,6 +1,6 @@
 //! One connection: it reads requests, writes answers and everything its cursors come upon, until one side has enough.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -78,8 +78,8 @@ enum End {
     Gone,
     /// The client closed it, with this code.
     Left(u16),
-    /// The venue shuts down.
-    Shutdown,
+    /// The venue shuts down: with this code and reason.
+    Shutdown(u16, &'static str),
     /// The client cannot be served any more.
     Closed(u16, String),
     /// Its key is none.
@@ -93,7 +93,7 @@ impl End {
     fn code(&self) -> Option<u16> {
         match self {
             Self::Gone | Self::Left(_) => None,
-            Self::Shutdown => Some(1001),
+            Self::Shutdown(code, _) => Some(*code),
             Self::Closed(code, _) => Some(*code),
             Self::Denied => Some(4001),
             Self::Lost(Lost::Gap { .. }) => Some(4010),
@@ -177,7 +177,7 @@ impl Session {
         };
         self.state.metrics.sockets.dec();
         self.state.metrics.socket_closed(end.code());
-        if !matches!(end, End::Shutdown) {
+        if !matches!(end, End::Shutdown(..)) {
             // What waits for its turn is not done any more: nothing comes behind the end.
             self.held = None;
         }
@@ -202,11 +202,11 @@ impl Session {
     async fn end(mut self, end: End) {
         match end {
             End::Gone => return,
-            End::Shutdown => {
+            End::Shutdown(code, reason) => {
                 // What the drained queue brought is sent before the goodbye.
                 drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
                 self.outbox.push(Status::new("shutdown", self.last_seq()).frame());
-                self.outbox.close(1001, "shutting down", Finish::All).await;
+                self.outbox.close(code, reason, Finish::All).await;
             }
             End::Denied => {
                 drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
@@ -234,6 +234,14 @@ impl Session {
         let mut unread = self.inbound.into_inner().take(LINGER_BYTES);
         // However this ends, the connection does.
         drop(tokio::time::timeout(LAST_WORDS, tokio::io::copy(&mut unread, &mut tokio::io::sink())).await);
+    }
+
+    /// How the venue's end is told.
+    fn shutdown(&self) -> End {
+        match self.state.journal_failed.load(Relaxed) {
+            true => End::Shutdown(1011, "the journal failed"),
+            false => End::Shutdown(1001, "shutting down"),
+        }
     }
 
     fn hello(&mut self, wish: &Wish) -> Result<(), End> {
@@ -282,7 +290,7 @@ impl Session {
             let reading = self.subscriptions.is_reading();
             tokio::select! {
                 biased;
-                () = closing.cancelled() => return End::Shutdown,
+                () = closing.cancelled() => return self.shutdown(),
                 written = self.outbox.write(), if waiting => match written {
                     Ok(()) => progress = Instant::now(),
                     Err(_) => return End::Gone,
@@ -306,7 +314,7 @@ impl Session {
                 }
                 // Who has not taken what is old is not woken by what is new.
                 () = news(&mut self.news), if !waiting => {}
-                changed = public.changed(), if !waiting && self.subscriptions.follows_public() => if changed.is_err() { return End::Shutdown },
+                changed = public.changed(), if !waiting && self.subscriptions.follows_public() => if changed.is_err() { return self.shutdown() },
                 _ = heartbeat.tick() => {
                     self.beat();
                 }
