@@ -64,10 +64,10 @@ pub(super) async fn executions(
 ) -> Result<Response, Problem> {
     let log = state.hub.executions(account).ok_or_else(Problem::internal)?;
     let limit = query.limit.unwrap_or(PAGE.1).clamp(1, PAGE.0);
-    let last_seq = log.last_seq();
-    let mut next_seq = query.from_seq.map_or_else(|| log.oldest_seq(), |seq| seq.max(1));
+    let (oldest_seq, last_seq) = (log.oldest_seq(), log.last_seq());
+    let mut next_seq = query.from_seq.map_or(oldest_seq, |seq| seq.max(1));
     if next_seq > last_seq + 1 {
-        return Err(Problem::gap(log.oldest_seq(), last_seq));
+        return Err(Problem::gap(oldest_seq, last_seq));
     }
     let mut body = br#"{"executions":["#.to_vec();
     let mut count = 0;

@@ -71,6 +71,10 @@ fn missing(missing: Missing) -> Problem {
             let detail = "History has not come that far yet: ask again";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "history_behind", detail).with_retry_after(BEHIND_RETRY_AFTER)
         }
-        Missing::Gone => Problem::new(StatusCode::GONE, "gap", "Orders that ended so long ago are not kept any more"),
+        Missing::Gone => Problem::new(
+            StatusCode::GONE,
+            "gap",
+            "Orders that ended so long ago are not kept any more: a list with a smaller limit may have what is",
+        ),
     }
 }

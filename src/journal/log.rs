@@ -77,9 +77,9 @@ impl Log {
     /// Opens the journal that was `recovered` from `disk` for more.
     pub(super) fn open(disk: Arc<dyn Disk>, recovered: Recovered, settings: &Settings) -> Result<Self, JournalError> {
         disk.make().map_err(|source| JournalError::Io { doing: "make", file: disk.path(""), source })?;
-        cut(disk.as_ref(), &recovered)?;
-        if settings.durability == Durability::Fsync {
-            sync_all(disk.as_ref())?;
+        match settings.durability {
+            Durability::Fsync => make_durable(disk.as_ref(), &recovered)?,
+            Durability::Os => cut(disk.as_ref(), &recovered)?,
         }
         let Recovered { last_number, last_stamp, epoch, last_crc, .. } = recovered;
         let epoch = epoch.unwrap_or(settings.new_epoch);
@@ -187,12 +187,22 @@ impl Log {
     }
 }
 
+/// Makes a journal that was `recovered` from `disk` durable, to its end: nothing that comes of its records outlasts them then.
+///
+/// # Errors
+///
+/// [`JournalError::Io`] if a segment cannot be cut or synced.
+pub fn make_durable(disk: &dyn Disk, recovered: &Recovered) -> Result<(), JournalError> {
+    cut(disk, recovered)?;
+    sync_all(disk)
+}
+
 /// Makes durable whatever segments there are.
 fn sync_all(disk: &dyn Disk) -> Result<(), JournalError> {
     let failed = |name: &str, source| JournalError::Io { doing: "sync", file: disk.path(name), source };
     let names = disk.list().map_err(|source| failed("", source))?;
     for name in names.iter().filter(|name| segment_first(name).is_some()) {
-        disk.open_for_writing(name).and_then(|mut file| file.sync_data()).map_err(|source| failed(name, source))?;
+        disk.open(name).and_then(|mut file| file.sync_data()).map_err(|source| failed(name, source))?;
     }
     disk.sync_dir().map_err(|source| failed("", source))
 }

@@ -57,7 +57,7 @@ pub(super) fn open(
 /// As [`open`]; also if the journal is damaged, or is empty and no `new_epoch` is given.
 pub(super) fn read(folders: &Folders, new_epoch: Option<u64>) -> anyhow::Result<(Arc<Archive>, Option<u64>)> {
     let end = find_end(folders.journal.clone()).context("cannot read the journal")?;
-    opened(folders, &end, new_epoch, Keep::default())
+    opened(folders, &end, new_epoch, Keep { journal_is_whole: true, ..Keep::default() })
 }
 
 fn opened(

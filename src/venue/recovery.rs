@@ -24,7 +24,7 @@ use crate::domain::{InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
 use crate::executor::{Differs, Executor, Finisher, Names, Replica, replay, shown};
 use crate::history::Reached;
-use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots, find_end};
+use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots, find_end, make_durable};
 use crate::queue::{Admission, Secret};
 use crate::read::{Balance, Changes, ReadModel};
 use crate::stream::{Hub, archive::ArchiveError};
@@ -136,15 +136,17 @@ struct Start {
     admission: Admission,
 }
 
-/// Finds the newest snapshot that can be used: whole, and not beyond `held`, up to which everything was shown and is kept. Where the
+/// Finds the newest snapshot that can be used: whole, not beyond the journal's `end`, nor beyond `held`, up to which everything was
+/// shown and is kept. Where the
 /// journal has all records from the first on, it can do without.
-fn find_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, held: u64, epoch: Option<u64>) -> anyhow::Result<Start> {
+fn find_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, held: u64, end: &Recovered) -> anyhow::Result<Start> {
     let oldest = Reader::open_oldest(journal.clone())?.oldest();
-    let numbers = snapshots.list()?;
+    let (mut numbers, epoch) = (snapshots.list()?, end.epoch);
     ensure!(
         epoch.is_some() || numbers.is_empty(),
         "there are snapshots and no journal: put the journal back, or remove the folder of snapshots to begin anew"
     );
+    numbers.retain(|number| *number <= end.last_number);
     let (usable, beyond): (Vec<u64>, Vec<u64>) = numbers.into_iter().partition(|number| *number <= held);
     // Without what was executed up to them, those beyond come into question only if nothing else does: the oldest first.
     let beyond = beyond.into_iter().rev().filter(|_| oldest > 1);
@@ -236,8 +238,8 @@ pub(super) struct Empty {
     pub(super) reached: Option<Reached>,
     /// How much of the log of executions is kept, in bytes; `None`: all.
     pub(super) retain: Option<u64>,
-    /// Whether the journal is synced, and cannot have lost a record of which anything came. Else that is said, and what came of those
-    /// that it lost is taken back.
+    /// Whether the journal is synced from now on: then it is refused if it has lost a record of which anything came. Else that is said,
+    /// and what came of those that it lost is taken back.
     pub(super) journal_is_synced: bool,
 }
 
@@ -250,7 +252,8 @@ const LOST: &str = "what was acknowledged is gone from the journal: put back its
 ///
 /// # Errors
 ///
-/// If another process has the directory, the journal is damaged, or it was written by other rules.
+/// If another process has the directory, the journal is damaged, or it was written by other rules; if it is synced, also if it lacks
+/// records that a snapshot or the log of executions has.
 pub(super) fn recover(
     data_dir: &Path,
     folders: &Folders,
@@ -263,10 +266,13 @@ pub(super) fn recover(
     let snapshots = Snapshots::new(folders.snapshots.clone());
     let Empty { hub, read, reached, retain, journal_is_synced } = empty;
     let end = find_end(disk.clone()).context("cannot read the journal")?;
-    if let Some(number) = snapshots.list()?.first().filter(|number| **number > end.last_number)
-        && journal_is_synced
-    {
-        bail!("there is a snapshot of record {number}, and the journal ends with record {}: {LOST}", end.last_number);
+    if journal_is_synced && end.epoch.is_some() {
+        let newest = snapshots.list()?.first().copied().unwrap_or(0);
+        if newest > end.last_number {
+            bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {LOST}", end.last_number);
+        }
+        // Before anything is made of what a failed sync, or none, may have left in the system's memory alone.
+        make_durable(disk.as_ref(), &end).context("cannot write the journal")?;
     }
     let keep = Keep { retain, history: reached.is_some(), journal_is_whole: journal_is_synced };
     let executions = executions::open(folders, &lock, &end, new_epoch, keep).map_err(|error| {
@@ -278,7 +284,7 @@ pub(super) fn recover(
         executions.archive.last_seqs().into_iter().all(|(account, seq)| reached.of(account) >= Seq(seq))
     };
     let shown_elsewhere = if reached.as_ref().is_some_and(has_all) { held } else { 0 };
-    let Start { mut replica, snapshot, ids, admission } = find_start(&snapshots, &disk, held, executions.epoch)?;
+    let Start { mut replica, snapshot, ids, admission } = find_start(&snapshots, &disk, held, &end)?;
     if snapshot > 0 {
         let (open, client_ids) = (replica.engine().open_orders().count(), admission.size().0);
         tracing::info!(number = snapshot, open_orders = open, client_ids, "starting from a snapshot");

@@ -307,18 +307,21 @@ async fn a_synced_journal_that_lost_what_was_executed_is_refused_and_nothing_is_
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();
     let environment = [("OPENOUTCRY_JOURNAL__MODE", "fsync"), ("OPENOUTCRY_DATA_DIR", data_dir)];
-    let server = Server::spawn(&environment).await;
-    for _ in 0..3 {
-        let sent = client().post(format!("http://{}/orders", server.addr)).json(&market("buy", "1"));
-        assert_eq!(Answer::of(sent).await.status, 201);
+    // Each begins a segment of both.
+    for _ in 0..2 {
+        let server = Server::spawn(&environment).await;
+        for _ in 0..3 {
+            let sent = client().post(format!("http://{}/orders", server.addr)).json(&market("buy", "1"));
+            assert_eq!(Answer::of(sent).await.status, 201);
+        }
+        server.signal("TERM").await;
+        server.ended().await;
+        std::fs::remove_dir_all(folder.path().join("snapshots")).unwrap();
     }
-    server.signal("TERM").await;
-    server.ended().await;
     let only = |name: &str, extension: &str| {
         let files = std::fs::read_dir(folder.path().join(name)).unwrap().map(|file| file.unwrap().path());
-        files.filter(|file| file.extension().is_some_and(|of| of == extension)).min().unwrap()
+        files.filter(|file| file.extension().is_some_and(|of| of == extension)).max().unwrap()
     };
-    std::fs::remove_dir_all(folder.path().join("snapshots")).unwrap();
     // Its last frame is gone, and nothing follows: that looks as what a crash leaves.
     let (journal, frames) = (only("journal", "log"), only("executions", "frames"));
     let mut bytes = std::fs::read(&journal).unwrap();
@@ -326,10 +329,15 @@ async fn a_synced_journal_that_lost_what_was_executed_is_refused_and_nothing_is_
     bytes[last - 20..=last].fill(0);
     std::fs::write(&journal, bytes).unwrap();
     let before = std::fs::read(&frames).unwrap();
-    let refused = Server::try_spawn(&environment).await.err().unwrap();
-    assert!(
-        refused.contains("has the executions of record") && refused.contains("what was acknowledged is gone"),
-        "{refused}"
-    );
-    assert_eq!(std::fs::read(&frames).unwrap(), before);
+    for newest_is_there in [true, false] {
+        if !newest_is_there {
+            std::fs::remove_file(&journal).unwrap();
+        }
+        let refused = Server::try_spawn(&environment).await.err().unwrap();
+        let said = ["has the executions of record", "what was acknowledged is gone"].map(|said| refused.contains(said));
+        assert_eq!(said, [true, true], "{refused}");
+        let (code, _, said) = run(&mut openoutcry(&["history", data_dir, "--rebuild"])).await;
+        assert!(code == Some(1) && said.contains("has the executions of record"), "{said}");
+        assert_eq!(std::fs::read(&frames).unwrap(), before);
+    }
 }

@@ -51,7 +51,8 @@ pub enum ArchiveError {
         /// What the journal says.
         expected: u64,
     },
-    /// It has what came of a record that the journal has lost.
+    /// It has what came of a record that the journal has lost: put the journal's files back, or start once without syncs, which cuts
+    /// what is beyond.
     #[error("{} has the executions of record {number}, and the journal ends with record {journal_end}", file.display())]
     Beyond {
         /// The segment.

@@ -103,12 +103,31 @@ impl Opening<'_> {
         if header.is_none() && self.summary(number)?.is_some() {
             return Err(Fault::Damage(0, Damage::Header).of(self.disk.path(&name)));
         }
-        if let Some(header) = header.filter(|header| header.held > self.settings.journal_end)
-            && self.settings.journal_is_whole
+        let journal_end = self.settings.journal_end;
+        if let Some(header) = header.as_ref().filter(|header| header.held >= journal_end && self.settings.journal_is_whole)
         {
-            return Err(self.beyond(&name, header.held));
+            if header.held > journal_end {
+                return Err(self.beyond(&name, header.held));
+            }
+            self.has_nothing_beyond(file, header, &name)?;
         }
-        Ok(header.is_some_and(|header| header.held < self.settings.journal_end || header.held == 0))
+        Ok(header.is_some_and(|header| header.held < journal_end || header.held == 0))
+    }
+
+    /// Looks whether a segment that was begun at the journal's end has anything of a record after it.
+    fn has_nothing_beyond(&self, file: Box<dyn DiskFile>, header: &Header, name: &str) -> Result<(), ArchiveError> {
+        let length = file.length().map_err(|source| self.io("read", name, source))?;
+        let mut scanned = Scanned::begin(header);
+        let mut scan = Scan::new(file, Header::SIZE as u64, length);
+        loop {
+            match scanned.next(&mut scan, self.settings.journal_end) {
+                Ok(Step::On) => {}
+                Ok(Step::Beyond(number)) => return Err(self.beyond(name, number)),
+                // What is not whole was never marked.
+                Ok(Step::End) | Err(Fault::Damage(..)) => return Ok(()),
+                Err(Fault::Io(source)) => return Err(self.io("read", name, source)),
+            }
+        }
     }
 
     fn beyond(&self, name: &str, number: u64) -> ArchiveError {
@@ -148,8 +167,7 @@ impl Opening<'_> {
         place: Place,
     ) -> Result<Summary, ArchiveError> {
         let name = segment_name(header.number);
-        let mut scanned =
-            Scanned { end: Header::SIZE as u64, held: header.held, index: Index::default(), unmarked: Vec::new() };
+        let mut scanned = Scanned::begin(header);
         let mut scan = Scan::new(file, Header::SIZE as u64, length);
         let fault = loop {
             match scanned.next(&mut scan, self.settings.journal_end) {
@@ -272,6 +290,10 @@ enum Step {
 }
 
 impl Scanned {
+    fn begin(header: &Header) -> Self {
+        Self { end: Header::SIZE as u64, held: header.held, index: Index::default(), unmarked: Vec::new() }
+    }
+
     /// Reads a block or a mark; ends before one that is beyond the journal's end.
     fn next(&mut self, scan: &mut Scan, journal_end: u64) -> Result<Step, Fault> {
         let offset = scan.offset();
