@@ -77,9 +77,9 @@ impl Log {
     /// Opens the journal that was `recovered` from `disk` for more.
     pub(super) fn open(disk: Arc<dyn Disk>, recovered: Recovered, settings: &Settings) -> Result<Self, JournalError> {
         disk.make().map_err(|source| JournalError::Io { doing: "make", file: disk.path(""), source })?;
-        match settings.durability {
-            Durability::Fsync => make_durable(disk.as_ref(), &recovered)?,
-            Durability::Os => cut(disk.as_ref(), &recovered)?,
+        cut(disk.as_ref(), &recovered)?;
+        if settings.durability == Durability::Fsync {
+            sync_all(disk.as_ref())?;
         }
         let Recovered { last_number, last_stamp, epoch, last_crc, .. } = recovered;
         let epoch = epoch.unwrap_or(settings.new_epoch);
@@ -187,13 +187,18 @@ impl Log {
     }
 }
 
-/// Makes a journal that was `recovered` from `disk` durable, to its end: nothing that comes of its records outlasts them then.
+/// Makes a journal that was `recovered` from `disk` durable, to its end: nothing that comes of its records outlasts them then. What
+/// is torn behind that is left as it is.
 ///
 /// # Errors
 ///
-/// [`JournalError::Io`] if a segment cannot be cut or synced.
+/// [`JournalError::Io`] if a segment cannot be written or synced.
 pub fn make_durable(disk: &dyn Disk, recovered: &Recovered) -> Result<(), JournalError> {
-    cut(disk, recovered)?;
+    if let Some(tail) = &recovered.tail {
+        let written =
+            disk.open_for_writing(&tail.name).and_then(|mut file| write_all(file.as_mut(), &tail.frame, tail.offset));
+        written.map_err(|source| JournalError::Io { doing: "write", file: disk.path(&tail.name), source })?;
+    }
     sync_all(disk)
 }
 

@@ -327,7 +327,7 @@ async fn a_synced_journal_that_lost_what_was_executed_is_refused_and_nothing_is_
     let mut bytes = std::fs::read(&journal).unwrap();
     let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
     bytes[last - 20..=last].fill(0);
-    std::fs::write(&journal, bytes).unwrap();
+    std::fs::write(&journal, &bytes).unwrap();
     let before = std::fs::read(&frames).unwrap();
     for newest_is_there in [true, false] {
         if !newest_is_there {
@@ -339,5 +339,6 @@ async fn a_synced_journal_that_lost_what_was_executed_is_refused_and_nothing_is_
         let (code, _, said) = run(&mut openoutcry(&["history", data_dir, "--rebuild"])).await;
         assert!(code == Some(1) && said.contains("has the executions of record"), "{said}");
         assert_eq!(std::fs::read(&frames).unwrap(), before);
+        assert!(!newest_is_there || std::fs::read(&journal).unwrap() == bytes, "what is left of the last frame is gone");
     }
 }
