@@ -29,9 +29,9 @@ pub struct Finished {
     pub number: u64,
     /// For the read model.
     changes: Changes,
-    /// Finished frames, by account.
+    /// Finished frames, by account; of one, those that come first are first.
     executions: Vec<(AccountId, Block)>,
-    /// Finished frames of public trades, by instrument.
+    /// Finished frames of public trades, by instrument, in the same way.
     trades: Vec<(InstrumentId, Block)>,
     /// Finished frames of book changes, by instrument.
     books: Vec<(InstrumentId, Block)>,
@@ -83,7 +83,7 @@ impl Finisher {
             let (mut own, mut refused) = (None::<Order>, None);
             for execution in done..executions {
                 let Some(report) = batch.report(execution) else { continue };
-                self.execution(&report, &names, &mut blocks);
+                self.execution(&report, &names, &mut blocks, &mut finished.executions);
                 if report.execution_type.is_refused_request() {
                     // It tells of the order at that moment, and changes nothing in it.
                     refused = Some(Box::new(report));
@@ -104,24 +104,30 @@ impl Finisher {
                 finished.replies.push((reply, answer(outcome, orders, refused)));
             }
         }
-        for (account, mut block) in blocks {
-            finished.changes.last_seqs.push((account, Seq(block.next_seq() - 1)));
-            finished.executions.push((account, block.build()));
-            self.idle.push(block);
-        }
+        finished.changes.last_seqs.extend(blocks.iter().map(|(account, block)| (*account, Seq(block.next_seq() - 1))));
+        build(blocks, &mut finished.executions, &mut self.idle);
         self.write_answers(&names, &mut finished.replies);
         self.add_trades(&events.trades, &names, &mut finished);
         self.add_books(events.levels, &names, &mut finished);
         finished
     }
 
-    /// Writes an execution's frame into its account's block.
-    fn execution(&mut self, report: &Report, names: &Names, blocks: &mut BTreeMap<AccountId, BlockBuilder>) {
+    /// Writes an execution's frame into its account's block, which goes to `built` once it is full.
+    fn execution(
+        &mut self,
+        report: &Report,
+        names: &Names,
+        blocks: &mut BTreeMap<AccountId, BlockBuilder>,
+        built: &mut Vec<(AccountId, Block)>,
+    ) {
         let Some(account) = names.account(report.order.account) else { return };
         let Self { idle, moments, .. } = self;
         let block = blocks.entry(report.order.account).or_insert_with(|| builder(idle, report.seq.0));
         assert_eq!(block.next_seq(), report.seq.0, "an account's executions are numbered densely");
         block.push(|into| encode::execution(report, account, moments, into));
+        if block.is_full() {
+            built.push((report.order.account, block.build()));
+        }
     }
 
     /// Writes the orders that answers show, all into one piece of memory.
@@ -149,13 +155,13 @@ impl Finisher {
             let first_seq = || numbers.get(&instrument.id).copied().unwrap_or(1);
             let block = blocks.entry(instrument.id).or_insert_with(|| builder(idle, first_seq()));
             block.push(|into| encode::trade(&report, moments, into));
+            if block.is_full() {
+                finished.trades.push((instrument.id, block.build()));
+            }
             finished.changes.trades.push((instrument.id, report));
         }
-        for (instrument, mut block) in blocks {
-            self.trades.insert(instrument, block.next_seq());
-            finished.trades.push((instrument, block.build()));
-            self.idle.push(block);
-        }
+        numbers.extend(blocks.iter().map(|(instrument, block)| (*instrument, block.next_seq())));
+        build(blocks, &mut finished.trades, idle);
     }
 
     /// Makes one change of each book out of all its changed levels: the last word on each counts.
@@ -223,6 +229,16 @@ fn builder(idle: &mut Vec<BlockBuilder>, first_seq: u64) -> BlockBuilder {
     let Some(mut builder) = idle.pop() else { return BlockBuilder::new(first_seq) };
     builder.restart(first_seq);
     builder
+}
+
+/// Builds what is left in these builders, and keeps them for their memory.
+fn build<Of: Copy>(builders: BTreeMap<Of, BlockBuilder>, built: &mut Vec<(Of, Block)>, idle: &mut Vec<BlockBuilder>) {
+    for (of, mut builder) in builders {
+        if !builder.is_empty() {
+            built.push((of, builder.build()));
+        }
+        idle.push(builder);
+    }
 }
 
 fn book_frame(instrument: &Instrument, seq: u64, levels: &[LevelChange]) -> Block {
