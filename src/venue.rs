@@ -184,6 +184,10 @@ impl Venue {
         let folders = settings.folders.clone().unwrap_or_else(|| Folders::of(&config.server.data_dir));
         let (mut executor, mut shown, kept) = match durability {
             None => {
+                if folders.journal.list().is_ok_and(|names| !names.is_empty()) {
+                    let folder = folders.journal.path("");
+                    tracing::warn!(folder = %folder.display(), "journal.mode is none: what is kept there is neither read nor added to");
+                }
                 let (admission, finisher) = (Admission::default(), Finisher::default());
                 let shown = Shown { read, hub, admission, finisher, names: Arc::default() };
                 (make(Replica::new(Limits::default()), shown.admission.clone()), shown, None)

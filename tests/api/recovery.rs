@@ -216,7 +216,7 @@ async fn a_restart_knows_open_orders_and_takes_a_changed_configuration_but_no_ch
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop() {
+async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop_and_mode_none_says_that_it_reads_none_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();
     let post = |addr: std::net::SocketAddr, path: &'static str, body: Value| {
@@ -241,6 +241,11 @@ async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop() {
         let refused = post(before.addr, "/orders", market("buy", "1")).await;
         assert_eq!((refused.status, &refused.body["code"]), (422, &json!("halted")), "after {signal}");
     }
+    before.signal("TERM").await;
+    before.ended().await;
+    let mut in_memory = Server::spawn(&[("OPENOUTCRY_DATA_DIR", data_dir)]).await;
+    let warned = in_memory.said("journal.mode is none: what is kept there is neither read nor added to").await;
+    assert_eq!(warned["folder"].as_str().unwrap(), folder.path().join("journal").to_str().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
