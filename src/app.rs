@@ -163,7 +163,7 @@ impl App {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let addr = listener.local_addr().context("the listener has no address")?;
         let (venue, mut running) = Venue::open(config, settings, system_clock)?;
-        let market = Market::build(config, &venue)?;
+        let market = Market::build(config, &venue, running.quotes())?;
         let metrics = Metrics::new(venue.intake.clone(), watched::all(&venue, &market.board));
         let shared = Shared {
             access: access(config, &venue.read)?,

@@ -51,8 +51,8 @@ const QUOTES_TIMEOUT: Duration = Duration::from_secs(10);
 /// If the venue does not answer, or the exchanges do not quote.
 pub async fn run() -> anyhow::Result<String> {
     let config = Config::from_text("the demo's configuration", CONFIG)?;
-    let (venue, running) = Venue::open(&config, &Settings::default(), system_clock)?;
-    let market = Market::build(&config, &venue)?;
+    let (venue, mut running) = Venue::open(&config, &Settings::default(), system_clock)?;
+    let market = Market::build(&config, &venue, running.quotes())?;
     let board = market.board.clone();
     let (drain, stop) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = Tasks::default();

@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, JournalConfig, JournalMode};
-use crate::domain::Nanos;
+use crate::domain::{Nanos, Quote};
 use crate::engine::{Limits, RULES};
 use crate::executor::{self, Effects, Executor, Finished, Finisher, Release, Replica, Replies};
 use crate::history::{Ended as HistoryEnded, History};
@@ -42,7 +42,6 @@ pub use snapshots::SnapshotsMade;
 use snapshots::{Keeper, Pace};
 
 pub use folders::Folders;
-pub use genesis::static_quotes;
 
 /// A handle on a venue. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -99,6 +98,7 @@ pub struct Running {
     /// What is to be answered here.
     answers: mpsc::UnboundedReceiver<Replies>,
     branches: Vec<Branch>,
+    quotes: Vec<Quote>,
 }
 
 /// What a venue does on a worker that is not its own, the first.
@@ -127,6 +127,12 @@ impl Branch {
 }
 
 impl Running {
+    /// What exchanges had said when it began, and stands: static prices, and quotes by hand. Those of feeds are withdrawn until they
+    /// speak again.
+    pub fn quotes(&mut self) -> Vec<Quote> {
+        std::mem::take(&mut self.quotes)
+    }
+
     /// How history's thread ends, if there is one: once it is told to.
     pub fn history_ended(&mut self) -> Option<HistoryEnded> {
         self.history_ended.take()
@@ -205,6 +211,7 @@ impl Venue {
         let commands = genesis::difference(config, executor.engine())?;
         let (records, effects) = executor.configure(commands);
         shown.define(&effects.names);
+        let quotes = executor.engine().quotes().collect();
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));
         let (to_own, answers) = mpsc::unbounded_channel();
@@ -236,7 +243,7 @@ impl Venue {
             journal: threads.journal_pulse.clone(),
             snapshots: threads.snapshots_made.clone(),
         };
-        let running = Running { executor, outlet, journal, threads, history_ended, answers, branches };
+        let running = Running { executor, outlet, journal, threads, history_ended, answers, branches, quotes };
         Ok((Self { intake, admission, read, history, hub, journal_failed, epoch, pulses }, running))
     }
 }

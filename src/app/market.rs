@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::tasks::Tasks;
 use crate::api::{lanes, publish_quote};
 use crate::config::{Config, FeedConfig};
-use crate::domain::{Command, ExchangeName, Instrument, InstrumentId, Nanos, Symbol};
+use crate::domain::{Command, ExchangeName, Instrument, InstrumentId, Nanos, Quote, Symbol};
 use crate::market::{Aggregator, Board, Outputs, Row, SimulatedSpec, Update, feed::run_simulated};
 use crate::queue::Intake;
 use crate::read::ReadModel;
 use crate::stream::Hub;
-use crate::venue::{Venue, static_quotes, system_clock};
+use crate::venue::{Venue, system_clock};
 
 /// How many updates of all feeds may wait for the aggregator; a feed that finds no place waits.
 const UPDATES_MAX: usize = 1_024;
@@ -34,11 +34,11 @@ pub(crate) struct Market {
 }
 
 impl Market {
-    /// The feeds as configured; the static prices are on the board at once.
-    pub(crate) fn build(config: &Config, venue: &Venue) -> anyhow::Result<Self> {
+    /// The feeds as configured; what stands in the venue's books is on the board at once.
+    pub(crate) fn build(config: &Config, venue: &Venue, quotes: Vec<Quote>) -> anyhow::Result<Self> {
         let board = Board::default();
         let instruments = venue.read.instruments();
-        for quote in static_quotes(instruments)? {
+        for quote in quotes {
             let symbol = instruments.get(quote.instrument.0 as usize).context("a quote of an instrument")?.spec.symbol;
             board.record(&Update::from_quote(&quote, symbol, system_clock()))?;
         }

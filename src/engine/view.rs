@@ -1,13 +1,14 @@
 //! Views: what can be seen of the state from outside. Nothing changes here.
 
 use super::Engine;
+use super::market::Standing;
 use super::orders::Found;
 use super::report::{lots, shown};
 use super::table::NONE;
 use super::terms::{Head, NEVER, Order};
 use crate::domain::{
     AccountId, AccountName, AssetName, ClientOrderId, Code, ExchangeId, ExchangeName, Instrument, InstrumentId, Money,
-    Nanos, OrderId, OrderType, Price, Quantity, SelfTradePrevention, Seq, Side, Status, TimeInForce, TriggerBy,
+    Nanos, OrderId, OrderType, Price, Quantity, Quote, SelfTradePrevention, Seq, Side, Status, TimeInForce, TriggerBy,
 };
 
 /// An account.
@@ -148,6 +149,26 @@ impl Engine {
     /// An exchange's name.
     pub fn exchange(&self, id: ExchangeId) -> Option<ExchangeName> {
         self.exchanges.get(id.0 as usize).copied()
+    }
+
+    /// What each exchange last said of each instrument, on its grid, whether or not its sizes are taken.
+    pub fn quotes(&self) -> impl Iterator<Item = Quote> + '_ {
+        self.instruments.iter().flat_map(move |instrument| {
+            let quoted = self.markets.find(instrument.id.0).into_iter().flat_map(|market| &market.quotes);
+            quoted.filter_map(move |quoted| {
+                let price = |side: Standing| Price::new(side.price).map(|price| instrument.price_decimal(price));
+                // A size that is none is any amount.
+                let size = |side: Standing| Quantity::new(side.size).map(|size| instrument.quantity_decimal(size));
+                Some(Quote {
+                    exchange: self.exchange(ExchangeId(quoted.exchange))?,
+                    instrument: instrument.id,
+                    bid: price(quoted.bid),
+                    bid_size: price(quoted.bid).and_then(|_| size(quoted.bid)),
+                    ask: price(quoted.ask),
+                    ask_size: price(quoted.ask).and_then(|_| size(quoted.ask)),
+                })
+            })
+        })
     }
 
     /// What stands in one side of a book, best first: clients' orders and exchanges' quotes; `None` is any amount.

@@ -81,13 +81,3 @@ fn static_quote(spec: &InstrumentSpec, instrument: InstrumentId) -> anyhow::Resu
     let price = static_price(spec);
     Ok(Quote { exchange: static_exchange()?, instrument, bid: price, bid_size: None, ask: price, ask_size: None })
 }
-
-/// The reference prices of `instruments`, as quotes.
-///
-/// # Errors
-///
-/// None that can happen: the exchange's name is one.
-pub fn static_quotes(instruments: &[Instrument]) -> anyhow::Result<Vec<Quote>> {
-    let quoted = instruments.iter().filter(|instrument| static_price(&instrument.spec).is_some());
-    quoted.map(|instrument| static_quote(&instrument.spec, instrument.id)).collect()
-}

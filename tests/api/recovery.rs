@@ -216,7 +216,7 @@ async fn a_restart_knows_open_orders_and_takes_a_changed_configuration_but_no_ch
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop_and_mode_none_says_that_it_reads_none_of_it() {
+async fn a_halt_a_deposit_and_quotes_outlast_a_kill_and_a_stop_and_mode_none_says_that_it_reads_none_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();
     let post = |addr: std::net::SocketAddr, path: &'static str, body: Value| {
@@ -226,6 +226,20 @@ async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop_and_mode_none_says_that_
     assert_eq!(post(first.addr, "/admin/instruments/BTC-USDT/halt", json!({})).await.status, 200);
     let deposit = json!({ "asset": "BTC", "amount": "5" });
     let account = post(first.addr, "/admin/accounts/default/deposits", deposit).await.body;
+    let quote = json!({ "exchange": "by_hand", "symbol": "BTC/USDT", "bid": "42000.5", "bid_size": "3", "ask": "42001" });
+    assert_eq!(post(first.addr, "/quotes", quote).await.status, 200);
+    let moved = json!({ "exchange": "static", "symbol": "ETH/USDT", "bid": "2900", "ask": "2900" });
+    assert_eq!(post(first.addr, "/quotes", moved).await.status, 200);
+    let quotes = async |addr| {
+        let mut quotes = Answer::of(client().get(format!("http://{addr}/quotes"))).await.body;
+        for exchange in quotes.as_array_mut().unwrap().iter_mut().flat_map(|row| row["exchanges"].as_array_mut().unwrap()) {
+            exchange.as_object_mut().unwrap().remove("age_ms");
+        }
+        // Simulated exchanges speak anew.
+        quotes.as_array_mut().unwrap().retain(|row| row["symbol"] == "BTC/USDT" || row["symbol"] == "ETH/USDT");
+        quotes
+    };
+    let quoted = quotes(first.addr).await;
     let free = &account["balances"][0];
     assert_eq!((&free["asset"], &free["free"]), (&json!("BTC"), &json!("1000005")));
     // A kill leaves the journal, a stop a snapshot too.
@@ -238,6 +252,7 @@ async fn a_halt_and_a_deposit_outlast_a_kill_and_a_stop_and_mode_none_says_that_
         assert_eq!(get("/instruments/BTC-USDT").await.body["halted"], true, "after {signal}");
         assert_eq!(get("/instruments/ETH-USDT").await.body["halted"], false, "after {signal}");
         assert_eq!(get("/account").await.body, account, "after {signal}");
+        assert_eq!(quotes(before.addr).await, quoted, "after {signal}");
         let refused = post(before.addr, "/orders", market("buy", "1")).await;
         assert_eq!((refused.status, &refused.body["code"]), (422, &json!("halted")), "after {signal}");
     }
