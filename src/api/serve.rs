@@ -8,7 +8,10 @@ use std::{
     convert::Infallible,
     io,
     net::IpAddr,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -45,6 +48,9 @@ const REFUSED_MAX: usize = 64;
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much such a client may have sent, and still get to read the answer.
 const REFUSED_BYTES: u64 = 64 * 1024;
+
+/// How long a connection whose request is answered, or never was one, may go on at the end, to take its answer.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 
 /// Marks an answer that is a stream, so that little of it is to be on its way to who does not read.
 #[derive(Clone, Copy, Debug)]
@@ -143,11 +149,14 @@ fn own(stream: TcpStream) -> io::Result<TcpStream> {
 
 async fn connection(stream: Accepted, peer: IpAddr, router: Router, state: State, stop: CancellationToken) {
     let (speaking, streaming) = (stream.speaking(), stream.streaming());
+    let answering = AtomicBool::new(false);
     let service = service_fn(|mut request: Request<Incoming>| {
         if state.rates.is_some() {
             request.extensions_mut().insert(Peer(peer));
         }
+        answering.store(true, Relaxed);
         answer(router.clone(), state.clone(), request).map(|response| {
+            answering.store(false, Relaxed);
             if response.extensions().get::<Endless>().is_some() {
                 streaming.store(true, Relaxed);
             }
@@ -166,7 +175,13 @@ async fn connection(stream: Accepted, peer: IpAddr, router: Router, state: State
         served = connection.as_mut() => served,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            loop {
+                match timeout(LAST_ANSWER, connection.as_mut()).await {
+                    Ok(served) => break served,
+                    Err(_) if answering.load(Relaxed) => {}
+                    Err(_) => return tracing::debug!("a connection that had nothing to wait for is cut"),
+                }
+            }
         }
     };
     if let Err(error) = served {

@@ -182,6 +182,8 @@ async fn ctrl_c_ends_an_idle_server_with_0_and_closes_its_sockets() {
 async fn a_silent_connection_does_not_hold_up_the_end() {
     let server = Server::spawn(&[]).await;
     let _silent = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    let mut half = tokio::net::TcpStream::connect(server.addr).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut half, b"GET /li").await.unwrap();
     let idle = client();
     assert_eq!(idle.get(format!("http://{}/livez", server.addr)).send().await.unwrap().status(), 200);
     server.signal("TERM").await;
