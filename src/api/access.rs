@@ -8,13 +8,14 @@
 //! guess was. Keys never leave this module, in a log or otherwise.
 //!
 //! Browsers send `Origin` with whatever a page makes them do. What changes something is refused to pages of other sites, since
-//! without keys a browser's user has rights that the page has not.
+//! without keys a browser's user has rights that the page has not. There, a page is the venue's own only if it was reached by an
+//! address or as `localhost`, unless `auth.origins` names it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, header, request::Parts},
+    http::{HeaderMap, HeaderName, header, request::Parts, uri::Authority},
 };
 
 use super::{Problem, State};
@@ -79,6 +80,11 @@ impl Keyring {
 }
 
 impl Access {
+    /// Whether nobody can do anything without a key.
+    fn asks_for_keys(&self) -> bool {
+        matches!(self, Self::Keys(_))
+    }
+
     /// Who sent these headers; `None` if they name nobody, and somebody must be named.
     ///
     /// # Errors
@@ -124,6 +130,14 @@ fn bearer(value: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
 }
 
+/// Whether a site is an address, or this machine: any other name may have been made to lead here by whose page it is (DNS rebinding).
+fn is_lasting(site: &str) -> bool {
+    let Ok(authority) = site.parse::<Authority>() else { return false };
+    let host = authority.host();
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    address.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
+}
+
 /// Refuses what a page of another site makes a browser do.
 ///
 /// # Errors
@@ -134,7 +148,8 @@ pub(super) fn check_origin(state: &State, headers: &HeaderMap) -> Result<(), Pro
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let origin = origin.to_str().unwrap_or_default();
     let site = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    let own = site.is_some_and(|site| text(header::HOST).is_some_and(|host| host.eq_ignore_ascii_case(site)));
+    let is_host = |site: &str| text(header::HOST).is_some_and(|host| host.eq_ignore_ascii_case(site));
+    let own = site.is_some_and(|site| is_host(site) && (state.access.asks_for_keys() || is_lasting(site)));
     if own || state.origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
         return Ok(());
     }

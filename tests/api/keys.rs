@@ -3,7 +3,7 @@
 use openoutcry::domain::KeyHash;
 use reqwest::{
     Method,
-    header::{AUTHORIZATION, ORIGIN},
+    header::{AUTHORIZATION, HOST, ORIGIN},
 };
 use serde_json::{Value, json};
 
@@ -301,6 +301,11 @@ async fn pages_of_other_sites_can_neither_trade_nor_open_a_stream() {
         if status == 403 {
             answer.is_problem(403, "foreign_origin");
         }
+    }
+    // Any name may have been made to lead here by whose page it is.
+    for (host, status) in [("evil.example", 403), ("evil.example:80", 403), ("localhost:80", 201), ("[::1]:80", 201)] {
+        let request = venue.request(Method::POST, "/orders").header(HOST, host).header(ORIGIN, format!("http://{host}"));
+        assert_eq!(Answer::of(request.json(&market("buy", "0.1"))).await.status, status, "{host}");
     }
 }
 
