@@ -40,6 +40,7 @@ impl Chain {
         let (mut files, mut number) = (Vec::new(), newest);
         while number > 0 {
             let file = snapshots.read_ids(number)?;
+            ensure!(file.secret == admission.secret().to_bytes(), "the ids of {number} belong to another journal");
             ensure!(file.hash < number, "the ids of {number} come after themselves");
             let (all, rest) = file.payload.as_chunks::<{ Entry::BYTES }>();
             ensure!(rest.is_empty(), "the ids of {number} are cut short");
@@ -113,5 +114,7 @@ mod tests {
         assert_eq!(loaded.size().0 as u64, count);
         let files = snapshots.list_ids().unwrap().len();
         assert!(files <= 24, "{files} files of {count} ids");
+        let error = Chain::load(&snapshots, last.newest(), &Admission::default()).unwrap_err().to_string();
+        assert_eq!(error, format!("the ids of {} belong to another journal", last.newest()));
     }
 }
