@@ -70,6 +70,17 @@ impl Finisher {
         Self { trades: of(|public| public.trades + 1), books: of(|public| public.books), ..Self::default() }
     }
 
+    /// Lets the numbers of each book that was changed go on after `last_seq`; those books.
+    pub fn resume_books(&mut self, last_seq: u64) -> Vec<InstrumentId> {
+        let changed = self.books.iter_mut().filter(|(_, seq)| **seq > 0);
+        changed
+            .map(|(instrument, seq)| {
+                *seq = last_seq;
+                *instrument
+            })
+            .collect()
+    }
+
     /// Finishes a batch.
     pub fn finish(&mut self, effects: Effects) -> Finished {
         let Effects { number, events, steps, rejected, balances, halts, kept, replies, names, .. } = effects;

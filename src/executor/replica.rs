@@ -42,7 +42,7 @@ pub enum ReplicaError {
 pub struct Public {
     /// The sequence of its last trade.
     pub trades: u64,
-    /// The sequence of its book's last change.
+    /// The sequence of its book's last change, or a later one, at most the number of the last record.
     pub books: u64,
     /// Its last trades, oldest first.
     pub recent: VecDeque<TradeReport>,
@@ -129,7 +129,8 @@ impl Replica {
         hash
     }
 
-    /// Counts what the records made public: a frame of changes has one number a book.
+    /// Counts what the records made public. A book has a number for each batch that changed it, and which of the records were a batch
+    /// is not known any more: but there were no more of them than records, so that a record's own number was not used before it.
     fn publish(&mut self) {
         self.public.resize_with(self.engine.instruments().len(), Public::default);
         for trade in &self.events.trades {
@@ -143,7 +144,7 @@ impl Replica {
         changed.dedup();
         for instrument in changed {
             if let Some(public) = public_of(&mut self.public, instrument) {
-                public.books += 1;
+                public.books = self.number;
             }
         }
     }

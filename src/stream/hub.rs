@@ -104,6 +104,13 @@ impl Hub {
         (self.trades, self.books) = last.map(|(trades, books)| (log(trades), log(books))).unzip();
     }
 
+    /// Lets the changes of an instrument's book go on after a number that is higher than its last. What was before is not kept.
+    pub fn resume_book(&mut self, instrument: InstrumentId, last_seq: u64) {
+        if let Some(log) = self.books.get_mut(instrument.0 as usize) {
+            *log = Arc::new(Log::new(last_seq + 1, PUBLIC_FRAMES_KEPT));
+        }
+    }
+
     /// The executions of an account.
     pub fn executions(&self, account: AccountId) -> Option<&Executions> {
         self.executions.get(account.0 as usize)

@@ -53,6 +53,17 @@ impl Shown {
         }
     }
 
+    /// Lets the numbers of book changes go on after `last_seq`, the number of the last record: frame by frame, fewer were used than
+    /// batch by batch, before the stop, but never more than one a record.
+    fn resume_books(&mut self, last_seq: u64) {
+        let mut changes = Changes::default();
+        for instrument in self.finisher.resume_books(last_seq) {
+            self.hub.resume_book(instrument, last_seq);
+            changes.books.push((instrument, last_seq, Vec::new()));
+        }
+        self.read.apply(changes);
+    }
+
     /// Shows what a replica has come to, at once.
     fn resume(&mut self, replica: &Replica) -> anyhow::Result<()> {
         let engine = replica.engine();
@@ -297,12 +308,16 @@ pub(super) fn recover(
     if replica.number() > 0 {
         shown.resume(&replica)?;
     }
+    let first = replica.number();
     let mut executor = make(replica, admission);
     while let Some(mut framed) = frames.next()? {
         let effects = executor.replay(&mut framed.records);
         Differs::check(&framed, effects.executions_hash)?;
         shown.define(&effects.names);
         drop(shown.finisher.finish(effects).release(&shown.read, &shown.hub, &shown.admission));
+    }
+    if frames.taken > first {
+        shown.resume_books(frames.taken);
     }
     executions.archive.check()?;
     let speed = frames.speed();

@@ -264,6 +264,49 @@ async fn a_halt_a_deposit_and_quotes_outlast_a_kill_and_a_stop_and_mode_none_say
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_books_numbers_do_not_go_back_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let start = async || Server::spawn(&[("OPENOUTCRY_JOURNAL__MODE", "fsync"), ("OPENOUTCRY_DATA_DIR", data_dir)]).await;
+    let book = async |server: &Server| {
+        Answer::of(client().get(format!("http://{}/book/BTC-USDT?depth=1000", server.addr))).await.body
+    };
+    let first = start().await;
+    // Many at once, so that the journal keeps several batches in one frame.
+    let addr = first.addr;
+    let clients = (0..8).map(|number| {
+        tokio::spawn(async move {
+            let client = client();
+            for order in 0..40 {
+                let order = limit("buy", "0.1", &format!("41{number}{order:02}"));
+                let answer = Answer::of(client.post(format!("http://{addr}/orders")).json(&order)).await;
+                assert_eq!(answer.status, 201, "{}", answer.text);
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        timeout(PATIENCE, client).await.unwrap().unwrap();
+    }
+    let mut before = book(&first).await;
+    first.signal("KILL").await;
+    first.ended().await;
+    let again = start().await;
+    let after = book(&again).await;
+    assert!(after["seq"].as_u64() >= before["seq"].as_u64(), "{} and then {}", before["seq"], after["seq"]);
+    before["seq"] = after["seq"].clone();
+    assert_eq!(after, before);
+    // The stream goes on from there.
+    let mut socket = Socket::connect(again.addr, "?channels=book&symbols=BTC-USDT").await;
+    let snapshot = socket.until(|frame| frame["type"] == "snapshot").await;
+    assert_eq!(snapshot["seq"], after["seq"]);
+    let order = limit("buy", "0.1", "41999");
+    assert_eq!(Answer::of(client().post(format!("http://{}/orders", again.addr)).json(&order)).await.status, 201);
+    let change = socket.until(|frame| frame["channel"] == "book").await;
+    let next = after["seq"].as_u64().unwrap() + 1;
+    assert_eq!((&change["seq"], &change["prev"]), (&json!(next), &after["seq"]), "{change}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_that_lost_what_a_snapshot_has_is_refused_and_gone_on_with_only_where_it_may() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();

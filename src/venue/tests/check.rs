@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::super::recovery::{Empty, read_snapshot};
-use super::told::{Fact, read_from};
+use super::told::{Fact, book_numbers, read_from};
 use super::*;
 use crate::domain::{Deposit, Money};
 use crate::engine::Engine;
@@ -102,6 +102,9 @@ pub(super) async fn look(run: &mut Run) {
     }
     let mut seen = run.told.seen.iter().filter(|(_, seen)| !seen.executions.is_empty());
     assert!(seen.all(|(account, _)| engine.account(*account).is_some()), "an account is gone");
+    for (instrument, (told, found)) in run.told.books.iter().zip(book_numbers(&shown.hub)).enumerate() {
+        assert!(found >= *told, "the book of instrument {instrument} had change {told}, and goes on after {found}");
+    }
     drop(kept.executions.closing);
     timeout(PATIENCE, kept.executions.ended.wait()).await.unwrap().unwrap();
 }

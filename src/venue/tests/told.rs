@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::traffic::fact;
 use super::*;
-use crate::domain::{ClientOrderId, OrderId};
+use crate::domain::{ClientOrderId, InstrumentId, OrderId};
 use crate::queue::{Action, Answer};
 use crate::stream::{Executions, Read, frames};
 
@@ -22,6 +22,8 @@ pub(super) type FactOf = (AccountId, OrderId, Fact);
 /// All that was told.
 #[derive(Default)]
 pub(super) struct Told {
+    /// The last number that was seen of each book's changes, by instrument.
+    pub(super) books: Vec<u64>,
     /// How often each was said.
     pub(super) facts: BTreeMap<FactOf, usize>,
     orders: Vec<(AccountId, OrderId)>,
@@ -84,6 +86,7 @@ impl Told {
 
     /// Lets each account's reader go on from where it was, as far as it likes.
     pub(super) async fn read(&mut self, venue: &Venue, random: &mut Random) {
+        self.books = book_numbers(&venue.hub).collect();
         for account in (0..).map(AccountId).take(venue.read.accounts().len()) {
             if random.coin() {
                 let seen = self.seen.entry(account).or_default();
@@ -112,6 +115,11 @@ impl Told {
             "{records} records, {orders} orders and {deposits} deposits told, {repeats} retries, {seen} executions seen, {gaps} gaps, {snapshots} starts from snapshots"
         )
     }
+}
+
+/// The number of the last change of each book, by instrument.
+pub(super) fn book_numbers(hub: &Hub) -> impl Iterator<Item = u64> {
+    (0..).map_while(|instrument| Some(hub.book(InstrumentId(instrument))?.last_seq()))
 }
 
 /// The payloads of executions from `seq` on, about as many bytes; if they are gone, the oldest that is not.
