@@ -8,6 +8,9 @@ use super::folders::Folders;
 use crate::journal::{Lock, Recovered, find_end};
 use crate::stream::archive::{Archive, Closing, Ended, Settings};
 
+/// How many full segments there are at least before one goes: when it does, the newest 128 MiB stay.
+const SEGMENTS_MIN: u64 = 3;
+
 /// The log, being written.
 #[derive(Debug)]
 pub(super) struct Executions {
@@ -70,10 +73,15 @@ fn opened(
     let epoch = epoch.with_context(|| format!("{} has no records", folders.journal.path("").display()))?;
     let mut settings = Settings::new(epoch, end.last_number);
     settings.segment_bytes = folders.segment_bytes;
-    (settings.retain, settings.read_behind, settings.journal_is_whole) = (keep.retain, keep.history, keep.journal_is_whole);
+    settings.retain = keep.retain.map(|bytes| bytes.max(SEGMENTS_MIN * folders.segment_bytes));
+    (settings.read_behind, settings.journal_is_whole) = (keep.history, keep.journal_is_whole);
     let archive = Archive::open(folders.executions.clone(), &settings).context("cannot open the log of executions")?;
     if let Some(cut) = archive.cut() {
         tracing::warn!(%cut, "the log of executions was cut, and is made again from the journal");
+    }
+    if keep.retain.is_none() && archive.oldest_seqs().iter().any(|(_, oldest_seq)| *oldest_seq > 1) {
+        let folder = folders.executions.path("");
+        tracing::warn!(folder = %folder.display(), "the log of executions does not go back to the first: older ones are a gap");
     }
     Ok((archive, end.epoch))
 }

@@ -20,7 +20,7 @@ use crate::socket::Socket;
 use crate::venue::{Answer, PATIENCE, Venue, market, with};
 
 /// What is kept of the log, and the usual length of its segments: one write is up to a megabyte.
-const RETAIN: usize = 1024 * 1024;
+const RETAIN: usize = 2 * 1024 * 1024;
 const SEGMENT: usize = 512 * 1024;
 /// What alice trades at a time: much more than that.
 const BATCHES: usize = 12;
@@ -80,7 +80,7 @@ async fn trade(venue: &Venue, data_dir: &Path) -> u64 {
             };
             let names = fs::read_dir(data_dir.join("executions")).unwrap().map(|entry| entry.unwrap().file_name());
             let segments = names.filter(|name| name.to_str().unwrap().ends_with(".frames")).count();
-            // The newest two stay whatever they have.
+            // Some stay whatever they have.
             let short = segments <= 2 || sample("execution_log_size_bytes") <= RETAIN;
             if short && sample("execution_log_lag_executions") == 0 && sample("history_lag_executions") == 0 {
                 return;
