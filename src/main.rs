@@ -1,6 +1,11 @@
 //! The command line: reads it and the configuration, starts the log, runs, and turns the end into an exit code.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -112,21 +117,22 @@ fn say_error(error: &anyhow::Error) {
     telemetry::stderr::last_words(&format!("openoutcry: {error:#}"));
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
-fn say(text: &str) {
-    println!("{text}");
+/// Prints what was asked for; who has closed the pipe has seen enough.
+fn say(text: &str) -> anyhow::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        said => said.context("cannot write to standard output"),
+    }
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     if let Some(Verb::Key(KeyVerb::New { account })) = &cli.command {
-        say(&key::new(account.as_str())?);
-        return Ok(());
+        return say(&key::new(account.as_str())?);
     }
     if let Some(Verb::History { dir, rebuild }) = &cli.command {
         let summary = if *rebuild { venue::history::rebuild(dir)? } else { venue::history::summary(dir)? };
         let Summary { epoch, orders, executions } = summary;
-        say(&format!("epoch {epoch}, {orders} orders, {executions} executions"));
-        return Ok(());
+        return say(&format!("epoch {epoch}, {orders} orders, {executions} executions"));
     }
     let config = configuration(&cli.options)?;
     match cli.command.unwrap_or(Verb::Serve) {
@@ -137,28 +143,22 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Verb::Demo => {
             let summary = runtime()?.block_on(demo::run())?;
-            say(&summary);
-            Ok(())
+            say(&summary)
         }
         Verb::Check => {
             config.check()?;
-            say(&config.effective_toml()?);
-            Ok(())
+            say(&config.effective_toml()?)
         }
         Verb::Tail(wish) => {
             telemetry::logging::init(&config.log)?;
-            runtime()?.block_on(tail::run(config.server.listen, &wish, &mut std::io::stdout()))
+            runtime()?.block_on(tail::run(config.server.listen, &wish, &mut io::stdout()))
         }
-        Verb::Journal(wish) => inspect::journal(&wish, &mut std::io::stdout()),
-        Verb::Replay { dir } => {
-            say(&inspect::replay(&dir)?.to_string());
-            Ok(())
-        }
+        Verb::Journal(wish) => inspect::journal(&wish, &mut io::stdout()),
+        Verb::Replay { dir } => say(&inspect::replay(&dir)?.to_string()),
         Verb::Health => {
             let listen = config.server.listen;
             runtime()?.block_on(health::ready(listen, config.server.request_timeout))?;
-            say("ready");
-            Ok(())
+            say("ready")
         }
         // These need no configuration, so that they are done by now.
         Verb::Key(_) | Verb::History { .. } => Ok(()),

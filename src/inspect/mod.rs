@@ -48,7 +48,7 @@ struct Held {
 fn hold(dir: &Path) -> anyhow::Result<Held> {
     let journal = dir.join(JOURNAL);
     ensure!(journal.is_dir(), "{} is no data directory: it has no folder {JOURNAL}", dir.display());
-    Ok(Held { _lock: Lock::take(dir)?, journal: Arc::new(Folder::new(journal)) })
+    Ok(Held { _lock: Lock::take_to_read(dir)?, journal: Arc::new(Folder::new(journal)) })
 }
 
 /// Prints a journal's records, a line of JSON each, or checks them all and says how many there are.

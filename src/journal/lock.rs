@@ -4,6 +4,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
+    io,
     path::Path,
 };
 
@@ -25,17 +26,33 @@ impl Lock {
     ///
     /// [`JournalError::Locked`] if another has it, [`JournalError::Io`] if it cannot be made or locked.
     pub fn take(data_dir: &Path) -> Result<Self, JournalError> {
-        let file = data_dir.join(NAME);
-        let failed = |doing, file: &Path, source| JournalError::Io { doing, file: file.to_owned(), source };
         fs::create_dir_all(data_dir).map_err(|source| failed("make", data_dir, source))?;
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
-        let open = open.map_err(|source| failed("open", &file, source))?;
-        match open.try_lock() {
-            Ok(()) => Ok(Self { _file: open }),
+        Self::of(data_dir, OpenOptions::new().create(true).truncate(false).write(true))
+    }
+
+    /// Takes `data_dir` to read it: a venue was there, and the directory need not be writable any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lock::take`].
+    pub fn take_to_read(data_dir: &Path) -> Result<Self, JournalError> {
+        let is_new = !data_dir.join(NAME).exists();
+        if is_new { Self::take(data_dir) } else { Self::of(data_dir, OpenOptions::new().read(true)) }
+    }
+
+    fn of(data_dir: &Path, options: &OpenOptions) -> Result<Self, JournalError> {
+        let name = data_dir.join(NAME);
+        let file = options.open(&name).map_err(|source| failed("open", &name, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(JournalError::Locked(data_dir.to_owned())),
-            Err(TryLockError::Error(source)) => Err(failed("lock", &file, source)),
+            Err(TryLockError::Error(source)) => Err(failed("lock", &name, source)),
         }
     }
+}
+
+fn failed(doing: &'static str, file: &Path, source: io::Error) -> JournalError {
+    JournalError::Io { doing, file: file.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -50,7 +67,13 @@ mod tests {
         let refused = Lock::take(&data_dir).unwrap_err();
         assert!(matches!(&refused, JournalError::Locked(dir) if *dir == data_dir));
         assert!(refused.to_string().starts_with(&data_dir.display().to_string()));
+        assert!(matches!(Lock::take_to_read(&data_dir), Err(JournalError::Locked(_))));
         drop(lock);
+        let reader = Lock::take_to_read(&data_dir).unwrap();
+        assert!(matches!(Lock::take(&data_dir), Err(JournalError::Locked(_))));
+        drop(reader);
         Lock::take(&data_dir).unwrap();
+        fs::remove_file(data_dir.join(NAME)).unwrap();
+        Lock::take_to_read(&data_dir).unwrap();
     }
 }

@@ -262,6 +262,21 @@ async fn it_takes_as_many_open_files_as_it_may_and_says_if_those_are_too_few() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_printed_is_said_so_and_no_panic() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let said = openoutcry(&["check"]).stdout(full).spawn().unwrap().wait_with_output();
+    let said = timeout(PATIENCE, said).await.unwrap().unwrap();
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(said.status.code(), Some(1), "{text}");
+    assert!(text.starts_with("openoutcry: cannot write to standard output"), "{text}");
+    // Who has closed the pipe has seen enough.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let closed = openoutcry(&["check"]).stdout(writer).spawn().unwrap().wait_with_output();
+    assert_eq!(timeout(PATIENCE, closed).await.unwrap().unwrap().status.code(), Some(0));
+}
+
+#[tokio::test]
 async fn check_prints_a_configuration_that_it_accepts_again() {
     let (code, printed, stderr) = run(openoutcry(&["check"]).env("OPENOUTCRY_QUEUE__ORDERS_CAPACITY", "77")).await;
     assert_eq!(code, Some(0), "{stderr}");
