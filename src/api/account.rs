@@ -10,7 +10,11 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Problem, State, access::Reads, extract::QueryOf};
+use super::{
+    Problem, State,
+    access::Reads,
+    extract::{self, QueryOf},
+};
 use crate::domain::{AccountId, AccountName, AssetName, Money};
 use crate::stream::{Read, frames};
 
@@ -53,6 +57,7 @@ pub(super) async fn account(Shared(state): Shared<State>, Reads(account): Reads)
 #[serde(deny_unknown_fields)]
 pub(super) struct ExecutionsQuery {
     from_seq: Option<u64>,
+    #[serde(default, deserialize_with = "extract::count")]
     limit: Option<usize>,
 }
 

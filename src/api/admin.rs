@@ -29,6 +29,7 @@ const PAGE: (usize, usize) = (1_000, 100);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AccountsQuery {
+    #[serde(default, deserialize_with = "extract::count")]
     limit: Option<usize>,
     after: Option<String>,
 }

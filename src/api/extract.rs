@@ -1,7 +1,7 @@
 //! What handlers are given: bodies, queries and path parameters, each with a problem for an answer where they are not
 //! what they should be.
 
-use std::{fmt, future::poll_fn, marker::PhantomData, pin::pin, task::Poll, time::Duration};
+use std::{fmt, future::poll_fn, marker::PhantomData, num::IntErrorKind, pin::pin, task::Poll, time::Duration};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::QueryRejection},
@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{DeserializeOwned, Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use super::{Limits, Problem, State, problem::FieldError};
@@ -108,11 +108,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
 
 /// Parses a JSON object into a request.
 pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
-    // An array of the fields' values, which serde takes for a struct too, names none of them.
-    if json.trim_ascii_start().starts_with(b"[") {
-        return Err(Problem::bad_request("invalid_request", "invalid type: array, expected an object"));
+    if json.trim_ascii_start().starts_with(b"{") {
+        return parse_any(json);
     }
-    parse_any(json)
+    // An array of the fields' values, which serde takes for a struct too, names none of them.
+    let IgnoredAny = parse_any(json)?;
+    Err(Problem::bad_request("invalid_request", "What is sent must be a JSON object"))
 }
 
 fn parse_any<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Problem> {
@@ -281,6 +282,19 @@ impl<T: DeserializeOwned + Send> FromRequestParts<State> for QueryOf<T> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         let rejected = |rejection: QueryRejection| Problem::bad_request("invalid_query", rejection.body_text());
         query.map(|Query(query)| Self(query)).map_err(rejected)
+    }
+}
+
+/// How many are asked for: however many that is, it is as good as the most that there may be.
+///
+/// # Errors
+///
+/// If it is no number.
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.parse::<usize>() {
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Ok(Some(usize::MAX)),
+        count => count.map(Some).map_err(D::Error::custom),
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) async fn instrument(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DepthQuery {
+    #[serde(default, deserialize_with = "extract::count")]
     depth: Option<usize>,
 }
 
@@ -57,6 +58,7 @@ pub(super) async fn book(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TradesQuery {
+    #[serde(default, deserialize_with = "extract::count")]
     limit: Option<usize>,
 }
 

@@ -153,6 +153,7 @@ pub(super) async fn get_by_client_id(
 pub(super) struct ListQuery {
     status: Option<String>,
     symbol: Option<String>,
+    #[serde(default, deserialize_with = "extract::count")]
     limit: Option<usize>,
     after: Option<u64>,
 }

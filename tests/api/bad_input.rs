@@ -57,10 +57,15 @@ async fn bodies_that_are_no_order_are_400() {
         ("nonsense".into(), "invalid_json", "expected"),
         (String::new(), "invalid_json", "EOF"),
         ("{".into(), "invalid_json", "EOF"),
-        ("null".into(), "invalid_request", "null"),
+        ("null".into(), "invalid_request", "must be a JSON object"),
+        ("5".into(), "invalid_request", "must be a JSON object"),
         ("\u{feff}{}".into(), "invalid_json", "expected"),
         (quantity("\"1\"") + " x", "invalid_json", "trailing"),
-        (r#"["BTC/USDT","buy","market","1",null,null,null,null,null,null,null,null]"#.into(), "invalid_request", "array"),
+        (
+            r#"["BTC/USDT","buy","market","1",null,null,null,null,null,null,null,null]"#.into(),
+            "invalid_request",
+            "must be a JSON object",
+        ),
         (nested(5_000), "invalid", ""),
         (r#"{"a":"#.repeat(5_000), "invalid", ""),
         (and(r#""colour":"red""#), "invalid_request", "`colour`"),
@@ -265,6 +270,16 @@ async fn routes_methods_queries_and_paths_that_do_not_exist_are_problems() {
         assert_eq!(answer.body["code"], code, "{method} {path}: {} {}", answer.status, answer.text);
         answer.is_problem(status, code);
         assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}: 405 says what is allowed");
+    }
+    // However many are asked for, there are no more than there may be.
+    for path in [
+        "/orders?limit=",
+        "/trades/BTC-USDT?limit=",
+        "/executions?limit=",
+        "/book/BTC-USDT?depth=",
+        "/admin/accounts?limit=",
+    ] {
+        assert_eq!(venue.get(&format!("{path}99999999999999999999")).await.status, 200, "{path}");
     }
     still_fills(&venue).await;
 }

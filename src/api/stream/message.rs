@@ -140,7 +140,9 @@ fn id_of(text: &str) -> Option<Box<RawValue>> {
 /// The id that an answer echoes.
 fn echoed(id: Option<&RawValue>) -> Result<Option<Box<RawValue>>, Problem> {
     match id {
-        Some(id) if id.get().len() > ID_BYTES_MAX || !matches!(id.get().as_bytes().first(), Some(b'"' | b'0'..=b'9')) => {
+        Some(id)
+            if id.get().len() > ID_BYTES_MAX || !matches!(id.get().as_bytes().first(), Some(b'"' | b'-' | b'0'..=b'9')) =>
+        {
             let detail = format!("id must be a number or a string of at most {ID_BYTES_MAX} bytes");
             Err(Problem::bad_request("invalid_request", detail))
         }
