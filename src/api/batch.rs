@@ -33,7 +33,7 @@ pub(super) async fn place(
     }
     let orders = read(&state, &body)?;
     // One of its orders is paid for as the request.
-    let more = u32::try_from(orders.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let more = state.rates.as_ref().map_or(0, |rates| rates.rest_of(orders.len()));
     let left = match client {
         Some(Extension(client)) if more > 0 => {
             state.charge(Kind::Orders, client, more).await.map_err(|(problem, _)| problem)?

@@ -192,8 +192,7 @@ impl Problem {
     /// 429: the client's quota is used up for so long.
     pub(super) fn rate_limited(wait: Duration) -> Self {
         let detail = format!("Too many requests: ask again in {} ms", wait.as_millis().max(1));
-        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
-        problem.0.retry_after_ms = u64::try_from(wait.as_millis().max(1)).ok();
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
         problem.with_retry_after(wait)
     }
 
@@ -252,6 +251,7 @@ impl Problem {
     /// Says when to ask again.
     pub fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.0.retry_after = Some(retry_after);
+        self.0.retry_after_ms = u64::try_from(retry_after.as_millis().max(1)).ok();
         self
     }
 

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::{SinkExt, StreamExt, future::join_all};
 use reqwest::Method;
 use serde_json::Value;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::keys::{ALICE, BOB, keyed};
-use crate::venue::{Answer, Venue, limit, market};
+use crate::venue::{Answer, PATIENCE, Venue, limit, market};
 
 /// Ten orders at once, and so few a second that a slow test gets no more.
 const TEN: &str = "[rate_limit]\nper_second = 1\nburst = 10\n";
@@ -87,6 +89,36 @@ async fn a_batch_counts_its_orders() {
     assert!((1..=3).contains(&left), "{left} left");
     venue.post("/orders/batch", &batch(9)).await.is_problem(429, "rate_limited");
     assert_eq!(venue.get("/queue").await.body["orders"]["sent"], 9, "nothing of a refused batch is queued");
+    // One that is more than a burst is worth a burst.
+    let fresh = Venue::spawn("[rate_limit]\nper_second = 1\nburst = 10\n").await;
+    assert_eq!(fresh.post("/orders/batch", &batch(50)).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_many_requests_sent_ahead_within_the_limit_each_is_answered() {
+    let venue = Venue::spawn("[rate_limit]\nper_second = 1000000\nburst = 1000000\n").await;
+    let (mut to_venue, mut from_venue) = venue.stream("?channels=status").await.0.split();
+    // Long ones, all at once, so that reading them takes the socket's task more than a turn.
+    let padding = " ".repeat(1_900);
+    let order = market("buy", "0.001");
+    let sent = tokio::spawn(async move {
+        for id in 0..8_000 {
+            let message = format!("{{\"op\":\"place\",{padding}\"id\":{id},\"order\":{order}}}");
+            to_venue.feed(Message::text(message)).await.unwrap();
+        }
+        to_venue.flush().await.unwrap();
+        to_venue
+    });
+    let mut id = 0;
+    while id < 8_000 {
+        let Message::Text(text) = timeout(PATIENCE, from_venue.next()).await.unwrap().unwrap().unwrap() else { panic!() };
+        let frame: Value = serde_json::from_str(&text).unwrap();
+        if frame["channel"] == "reply" {
+            assert_eq!((&frame["id"], &frame["ok"]), (&id.into(), &true.into()), "{frame}");
+            id += 1;
+        }
+    }
+    drop(sent.await.unwrap());
 }
 
 #[tokio::test]

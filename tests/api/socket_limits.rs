@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::keys::{ALICE, BOB, keyed};
 use crate::limits::{exceeded, limited};
 use crate::socket::Socket;
-use crate::venue::{PATIENCE, Venue, market};
+use crate::venue::{PATIENCE, Venue, limit, market};
 
 #[tokio::test]
 async fn a_message_that_is_too_long_closes_1009_and_one_that_nests_too_deep_is_a_problem() {
@@ -60,12 +60,22 @@ async fn an_account_with_too_many_sockets_is_closed_4009_and_another_is_not() {
     let (code, reason, texts) = connect(ALICE).await.closed().await;
     assert_eq!((code, reason.as_str()), (4009, "an account has at most 2 connections"));
     assert!(texts.is_empty(), "{texts:?}");
+    // One that never was a connection takes no orders along.
+    let order = limit("buy", "1", "41000");
+    let placed = venue.with_key(ALICE, Method::POST, "/orders", Some(&order)).await.body;
+    let bearer = format!("Bearer {ALICE}");
+    let third = Socket::connect_with(venue.addr, "?cancel_on_disconnect=true", ("authorization", &bearer)).await;
+    assert_eq!(third.ok().unwrap().closed().await.0, 4009);
+    let path = format!("/orders/{}", placed["order_id"]);
+    // Whatever it had asked for would have been done before this.
+    venue.with_key(ALICE, Method::POST, "/orders", Some(&order)).await;
+    assert_eq!(venue.with_key(ALICE, Method::GET, &path, None).await.body["status"], "open");
     let mut stranger = Socket::connect(venue.addr, "?channels=status").await;
     stranger.next().await;
     stranger.send(&json!({"op":"auth","id":1,"api_key":ALICE})).await;
     assert_eq!(stranger.closed().await.0, 4009);
     assert_eq!(connect(BOB).await.next().await["account"], "bob");
-    assert_eq!(exceeded(&venue, "sockets_per_account").await, 2);
+    assert_eq!(exceeded(&venue, "sockets_per_account").await, 3);
     drop(first);
     let again = async { while !matches!(connect(ALICE).await.message().await, Message::Text(_)) {} };
     timeout(PATIENCE, again).await.expect("a seat that is free again is taken");

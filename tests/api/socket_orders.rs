@@ -1,5 +1,6 @@
 //! Orders over the socket: batches, pipelines, and what becomes of orders whose connection is gone.
 
+use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -100,4 +101,67 @@ async fn canceling_on_disconnect_needs_a_key_that_may_trade_and_works_for_one_th
     drop(socket);
     let status = || async { venue.with_key(ALICE, reqwest::Method::GET, "/orders/1", None).await.body["status"].clone() };
     timeout(PATIENCE, async { while status().await != "canceled" {} }).await.expect("it should be canceled by now");
+}
+
+#[tokio::test]
+async fn a_second_subscription_to_executions_skips_none_of_them() {
+    let venue = Venue::spawn("").await;
+    let orders = Value::Array(vec![market("buy", "0.001"); 500]);
+    for _ in 0..4 {
+        assert_eq!(venue.post("/orders/batch", &orders).await.status, 200);
+    }
+    // Much more than is sent at once.
+    let mut socket = venue.stream("?from_seq=1").await;
+    let subscribe = json!({"op":"subscribe","id":1,"channels":["executions","trades"],"symbols":["BTC-USDT"]});
+    socket.send(&subscribe).await;
+    for seq in 1..=4_000_u64 {
+        let frame = socket.until(|frame| frame["channel"] == "executions").await;
+        assert_eq!(frame["seq"], seq);
+    }
+    // From where it is said, if it is said.
+    socket.send(&json!({"op":"subscribe","id":2,"channels":["executions"],"from_seq":3999})).await;
+    for seq in [3_999, 4_000] {
+        assert_eq!(socket.until(|frame| frame["channel"] == "executions").await["seq"], seq);
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_before_a_gap_is_answered_before_the_end() {
+    let venue = Venue::spawn("").await;
+    let mut socket = venue.stream("?channels=status").await;
+    for message in [
+        json!({"op":"place","id":1,"order":limit("buy", "1", "41000")}),
+        json!({"op":"subscribe","id":2,"channels":["executions"],"from_seq":999}),
+    ] {
+        socket.0.feed(tokio_tungstenite::tungstenite::Message::text(message.to_string())).await.unwrap();
+    }
+    socket.0.flush().await.unwrap();
+    let (code, _, texts) = socket.closed().await;
+    let replies: Vec<Value> = texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    let reply = replies.iter().find(|frame| frame["channel"] == "reply").expect("the order is answered");
+    assert_eq!((code, &reply["id"], &reply["order"]["status"]), (4010, &json!(1), &json!("open")));
+    assert_eq!(replies.last().unwrap()["type"], "gap");
+}
+
+#[tokio::test]
+async fn one_command_that_brings_more_than_one_may_fall_behind_closes_nobody_who_keeps_up() {
+    let venue = Venue::spawn("stream.lag_limit = 50").await;
+    let mut socket = venue.stream("").await;
+    let orders = Value::Array(vec![limit("buy", "0.001", "41000"); 40]);
+    for batch in 1..=5_u64 {
+        assert_eq!(venue.post("/orders/batch", &orders).await.status, 200);
+        socket.until(|frame| frame["seq"] == batch * 40).await;
+    }
+    socket.send(&json!({"op":"cancel_all","id":1})).await;
+    let (mut last, mut reply) = (200, Value::Null);
+    while last < 400 || reply.is_null() {
+        let frame = socket.news().await;
+        if frame["channel"] == "reply" {
+            reply = frame;
+        } else {
+            last += 1;
+            assert_eq!(frame["seq"], last);
+        }
+    }
+    assert_eq!((&reply["ok"], &reply["canceled"]), (&json!(true), &json!(200)), "{reply}");
 }

@@ -45,9 +45,9 @@ pub(super) fn whole() -> Value {
     json!({ "type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX })
 }
 
-/// A whole number that need not be said.
+/// A count that need not be said: one that is too large is as good as the largest.
 pub(super) fn with_default(default: u64) -> Value {
-    json!({ "type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX, "default": default })
+    json!({ "type": "integer", "minimum": 0, "default": default })
 }
 
 impl Operation {

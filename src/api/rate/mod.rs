@@ -129,6 +129,12 @@ impl Rates {
         !self.settings.max_wait.is_zero()
     }
 
+    /// What is still to be paid for so many requests in one, of which one is paid for.
+    pub(super) fn rest_of(&self, requests: usize) -> u32 {
+        let cost = u32::try_from(requests).unwrap_or(u32::MAX).min(self.settings.burst.get());
+        cost.saturating_sub(1)
+    }
+
     /// The value of `RateLimit-Policy`.
     fn policy(&self, kind: Kind) -> Option<HeaderValue> {
         let RateSettings { per_second, burst, .. } = self.settings;

@@ -8,6 +8,7 @@ use tokio::{
     io::AsyncReadExt,
     net::TcpStream,
     sync::watch,
+    task::unconstrained,
     time::{Instant, MissedTickBehavior},
 };
 use tokio_tungstenite::{
@@ -171,7 +172,10 @@ impl Session {
     pub(super) async fn run(mut self, wish: Wish) {
         self.state.metrics.sockets.inc();
         let known = self.speaker.identity.map_or(Ok(()), |identity| self.identify(identity));
-        let end = match known.and_then(|()| self.hello(&wish)) {
+        let greeted = known.and_then(|()| self.hello(&wish));
+        // A connection that never was one has nothing to take back when it ends.
+        self.cancels &= greeted.is_ok();
+        let end = match greeted {
             Ok(()) => self.serve().await,
             Err(end) => end,
         };
@@ -221,11 +225,15 @@ impl Session {
                 self.outbox.close(code, &reason, Finish::All).await;
             }
             End::Lost(Lost::Gap { oldest_seq, last_seq }) => {
+                drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
                 let gap = Status { oldest_seq: Some(oldest_seq), ..Status::new("gap", Some(last_seq)) };
                 self.outbox.push(gap.frame());
                 self.outbox.close(4010, "gap", Finish::All).await;
             }
-            End::Lost(Lost::Unreadable) => self.outbox.close(1011, "internal error", Finish::All).await,
+            End::Lost(Lost::Unreadable) => {
+                drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
+                self.outbox.close(1011, "internal error", Finish::All).await;
+            }
             End::Lost(Lost::Slow { last_seq }) => {
                 tracing::info!(connection = self.speaker.connection.0, last_seq, "closing a socket that is too slow");
                 self.outbox.close(4008, &format!("slow consumer, last_seq={last_seq}"), Finish::Frame).await;
@@ -420,7 +428,8 @@ impl Session {
     fn request(&mut self, text: Utf8Bytes) -> Result<(), End> {
         // Where nothing waits for its turn, a message is understood at once.
         if !self.state.intake.may_wait() && !self.state.rates.as_ref().is_some_and(Rates::may_wait) {
-            let said = message::read(&self.state, self.speaker, &text).now_or_never();
+            // Not even for its task's turn to be over.
+            let said = unconstrained(message::read(&self.state, self.speaker, &text)).now_or_never();
             return self.obey(said.unwrap_or_else(|| (None, Err(Problem::internal()))));
         }
         let (state, speaker) = (self.state.clone(), self.speaker);

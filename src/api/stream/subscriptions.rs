@@ -100,7 +100,7 @@ impl Wish {
         symbols: Option<&[impl AsRef<str>]>,
         from_seq: Option<u64>,
     ) -> Result<Self, Problem> {
-        // Each once: a channel that is named often is not worth more.
+        // Each once: a channel or symbol that is named often is not worth more.
         let channels = channels.iter().map(|word| Channel::parse(word.as_ref())).collect::<Result<BTreeSet<_>, _>>()?;
         let channels: Vec<Channel> = channels.into_iter().collect();
         let Some(symbols) = symbols else { return Ok(Self { channels, symbols: None, from_seq }) };
@@ -116,7 +116,8 @@ impl Wish {
             let text = text.as_ref();
             known(text).ok_or_else(|| Problem::not_found("unknown_symbol", format!("Unknown symbol: {text:.32}")))
         });
-        Ok(Self { channels, symbols: Some(symbols.collect::<Result<_, _>>()?), from_seq })
+        let symbols = symbols.collect::<Result<BTreeSet<_>, _>>()?;
+        Ok(Self { channels, symbols: Some(symbols.into_iter().collect()), from_seq })
     }
 }
 
@@ -130,6 +131,7 @@ struct Cursor {
 
 /// The account's executions, on their way to one connection.
 struct Following {
+    account: AccountId,
     log: Executions,
     /// The next frame to send.
     seq: u64,
@@ -177,7 +179,8 @@ impl Subscriptions {
         self.public.len() + usize::from(self.executions.is_some())
     }
 
-    /// Follows what is wished for; a book's snapshot goes to `out` at once.
+    /// Follows what is wished for; a book's snapshot goes to `out` at once. Executions that are followed already go on where they are,
+    /// unless it is said from where.
     pub(super) fn add(
         &mut self,
         state: &State,
@@ -228,13 +231,17 @@ impl Subscriptions {
     }
 
     fn follow_executions(&mut self, state: &State, account: Option<AccountId>, from_seq: Option<u64>) -> Result<(), Lost> {
-        let Some(log) = account.and_then(|account| state.hub.executions(account)) else { return Ok(()) };
+        let Some(account) = account else { return Ok(()) };
+        if from_seq.is_none() && self.executions.as_ref().is_some_and(|followed| followed.account == account) {
+            return Ok(());
+        }
+        let Some(log) = state.hub.executions(account) else { return Ok(()) };
         let (oldest_seq, last_seq) = (log.oldest_seq(), log.last_seq());
         let seq = from_seq.map_or(last_seq + 1, |seq| seq.max(1));
         if seq < oldest_seq || seq > last_seq + 1 {
             return Err(Lost::Gap { oldest_seq, last_seq });
         }
-        self.executions = Some(Following { log: log.clone(), seq, reading: None, live: false });
+        self.executions = Some(Following { account, log: log.clone(), seq, reading: None, live: false });
         Ok(())
     }
 
@@ -318,7 +325,10 @@ impl Subscriptions {
 
 impl Following {
     fn fill(&mut self, lag_limit: u64, out: &mut VecDeque<Bytes>) -> Result<(), Lost> {
-        self.check_lag(lag_limit)?;
+        if self.check_lag(lag_limit).is_err() {
+            // It has taken all that it was sent: it is not slow, but one command brought more at once than it may fall behind.
+            self.live = false;
+        }
         if self.reading.is_some() {
             return Ok(());
         }
