@@ -38,6 +38,8 @@ use crate::queue::{
 };
 use effects::Batch;
 
+/// How far behind the clock may be without a word.
+const FAR_BEHIND_NS: i64 = 1_000_000_000;
 /// The most requests that are executed before they go to the journal: enough to share the cost of a sync, and few, so that the
 /// journal writes, and clients read, while the next are executed.
 pub const BATCH_MAX: usize = 64;
@@ -65,6 +67,10 @@ pub struct Executor {
     number: u64,
     /// Its stamp.
     stamp: Nanos,
+    /// When that was, by a clock that nobody sets.
+    stamped: Instant,
+    /// Whether the clock is known to be far behind.
+    is_behind: bool,
     batch: Batch,
     quotes: Vec<Command>,
     pulse: Arc<Pulse>,
@@ -80,7 +86,16 @@ impl Executor {
     /// An executor that has executed nothing yet.
     pub fn new(parts: Parts) -> Self {
         let batch = Batch::new(&parts.engine);
-        Self { parts, number: 0, stamp: Nanos(0), batch, quotes: Vec::new(), pulse: Arc::default() }
+        Self {
+            parts,
+            number: 0,
+            stamp: Nanos(0),
+            stamped: Instant::now(),
+            is_behind: false,
+            batch,
+            quotes: Vec::new(),
+            pulse: Arc::default(),
+        }
     }
 
     /// An executor that goes on where a replica ends.
@@ -161,13 +176,27 @@ impl Executor {
 
     /// How long until the engine's next deadline, if there is one.
     fn time_left(&self) -> Option<Duration> {
-        let left_ns = self.parts.engine.next_deadline()?.0.saturating_sub((self.parts.clock)().0);
+        let left_ns = self.parts.engine.next_deadline()?.0.saturating_sub(self.time().0);
         Some(Duration::from_nanos(left_ns.max(0).unsigned_abs()))
     }
 
     /// What is applied from now on is stamped with the moment that it is.
     fn look_at_the_clock(&mut self) {
-        self.stamp = self.stamp.max((self.parts.clock)());
+        let (clock, time) = ((self.parts.clock)(), self.time());
+        let was_behind = std::mem::replace(&mut self.is_behind, time.0 - clock.0 > FAR_BEHIND_NS);
+        if self.is_behind && !was_behind {
+            let behind_ms = (time.0 - clock.0) / 1_000_000;
+            tracing::warn!(behind_ms, "the clock is behind the last input: time goes on from there");
+        }
+        (self.stamp, self.stamped) = (time, Instant::now());
+    }
+
+    /// What time it is: what the clock says, if that is not behind the last stamp and what has passed since. Where it was set back, time
+    /// goes on, so that what waits for a moment need not wait for the clock; a little slower, so that the clock gets to be right again.
+    fn time(&self) -> Nanos {
+        let passed_ns = i64::try_from(self.stamped.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        let at_least = self.stamp.0.saturating_add(passed_ns / 10 * 9);
+        Nanos(at_least.max((self.parts.clock)().0))
     }
 
     fn execute_batch(&mut self, outlet: &mut Outlet, requests_max: usize, started: Instant) {
@@ -319,5 +348,42 @@ async fn passed(time_left: Option<Duration>) {
     match time_left {
         Some(time_left) => tokio::time::sleep(time_left).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::domain::{AccountName, AccountSpec};
+    use crate::engine::Limits;
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_up_nothing_that_waits_for_a_moment() {
+        const THEN: i64 = 1_767_225_600_000_000_000;
+        const HOUR: i64 = 3_600_000_000_000;
+        const SWITCH: i64 = 20_000_000;
+        let now = Arc::new(AtomicI64::new(THEN + HOUR));
+        let seen = now.clone();
+        let clock: Clock = Arc::new(move || Nanos(seen.load(Ordering::SeqCst)));
+        let (engine, admission) = (Engine::new(Limits::default()), Admission::default());
+        let mut executor = Executor::new(Parts { engine, admission, clock, delay: Duration::ZERO });
+        let name = AccountName::parse("a").unwrap();
+        executor.configure(vec![Command::OpenAccount(Box::new(AccountSpec { name, balances: None }))]);
+        now.store(THEN, Ordering::SeqCst);
+        executor.look_at_the_clock();
+        assert!(executor.stamp.0 >= THEN + HOUR && executor.is_behind);
+        executor.apply(Command::CancelAfter { account: AccountId(0), timeout_ns: SWITCH });
+        assert!(executor.time_left().unwrap() <= Duration::from_nanos(SWITCH.unsigned_abs()));
+        while executor.time_left().is_some() {
+            executor.look_at_the_clock();
+            executor.apply(Command::Tick);
+        }
+        assert!(executor.stamp.0 >= THEN + HOUR + SWITCH);
+        // It is right again once it has caught up.
+        now.store(THEN + 2 * HOUR, Ordering::SeqCst);
+        executor.look_at_the_clock();
+        assert_eq!((executor.stamp, executor.is_behind), (Nanos(THEN + 2 * HOUR), false));
     }
 }
