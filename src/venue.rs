@@ -23,7 +23,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -211,6 +211,10 @@ impl Venue {
         let commands = genesis::difference(config, executor.engine())?;
         let (records, effects) = executor.configure(commands);
         shown.define(&effects.names);
+        for instrument in &config.instruments {
+            let known = executor.engine().instruments().iter().any(|known| known.spec.symbol == instrument.symbol);
+            ensure!(known, "instrument {} cannot be traded: the venue has as many assets as it may", instrument.symbol);
+        }
         let quotes = executor.engine().quotes().collect();
 
         let (read, hub) = (Arc::new(shown.read), Arc::new(shown.hub));

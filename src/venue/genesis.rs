@@ -15,7 +15,7 @@ use crate::engine::Engine;
 ///
 /// If an instrument's grid has changed, or it cannot be traded.
 pub(super) fn difference(config: &Config, engine: &Engine) -> anyhow::Result<Vec<Command>> {
-    let mut commands = withdrawals(engine);
+    let mut commands = withdrawals(config, engine);
     let mut quotes = Vec::new();
     let mut next_id = (0..).nth(engine.instruments().len()).unwrap_or(u32::MAX);
     for instrument in &config.instruments {
@@ -45,14 +45,20 @@ pub(super) fn difference(config: &Config, engine: &Engine) -> anyhow::Result<Vec
     Ok(commands)
 }
 
-/// The quotes of live feeds stand for what the exchanges said before the stop: they are withdrawn until they speak again.
-fn withdrawals(engine: &Engine) -> Vec<Command> {
-    let withdrawals = engine.instruments().iter().flat_map(|instrument| {
-        let live = |name: &&ExchangeName| ![Sources::STATIC, Sources::MANUAL].contains(&name.as_str());
-        let exchanges = instrument.spec.sources.names().iter().filter(live);
-        exchanges.map(|exchange| Command::WithdrawQuotes { exchange: *exchange, instrument: Some(instrument.id) })
-    });
-    withdrawals.collect()
+/// The quotes of live feeds stand for what the exchanges said before the stop: they are withdrawn until they speak again. So is, for
+/// good, what is no source any more.
+fn withdrawals(config: &Config, engine: &Engine) -> Vec<Command> {
+    let specs: Vec<InstrumentSpec> = config.instruments.iter().map(|instrument| instrument.spec()).collect();
+    let stands = |quote: &Quote| {
+        let known = engine.instrument(quote.instrument).map(|known| &known.spec);
+        let spec = known.and_then(|known| specs.iter().find(|spec| spec.symbol == known.symbol)).or(known);
+        spec.is_some_and(|spec| match quote.exchange.as_str() {
+            Sources::STATIC => spec.sources.contains(Sources::STATIC),
+            by_hand => spec.sources.contains(Sources::MANUAL) && !spec.sources.contains(by_hand),
+        })
+    };
+    let gone = engine.quotes().filter(|quote| !stands(quote));
+    gone.map(|quote| Command::WithdrawQuotes { exchange: quote.exchange, instrument: Some(quote.instrument) }).collect()
 }
 
 fn check(spec: &InstrumentSpec, id: InstrumentId, known: Option<&Instrument>) -> anyhow::Result<()> {

@@ -211,6 +211,21 @@ async fn a_restart_knows_open_orders_and_takes_a_changed_configuration_but_no_ch
     server.signal("TERM").await;
     assert_eq!(server.ended().await, Some(0));
 
+    // What was quoted by hand goes once that is no source any more.
+    let by_hand = start(instrument("0.01", "10") + "sources = [\"static\", \"manual\"]\n").await.unwrap();
+    let quote = json!({ "exchange": "by_hand", "symbol": "BTC/USDT", "bid": "50000", "ask": "50001" });
+    let quoted = Answer::of(http.post(format!("http://{}/quotes", by_hand.addr)).json(&quote)).await;
+    assert_eq!(quoted.status, 200, "{}", quoted.text);
+    by_hand.signal("TERM").await;
+    assert_eq!(by_hand.ended().await, Some(0));
+    let server = start(instrument("0.01", "10") + "sources = [\"static\"]\n").await.unwrap();
+    let book = Answer::of(http.get(format!("http://{}/book/BTC-USDT", server.addr))).await.body;
+    assert_eq!((&book["bids"][0][0], &book["asks"][0][0]), (&json!("42000"), &json!("42000")), "{book}");
+    let quotes = Answer::of(http.get(format!("http://{}/quotes", server.addr))).await.text;
+    assert!(!quotes.contains("by_hand"), "{quotes}");
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+
     let refused = start(instrument("0.05", "10")).await.err().unwrap();
     assert!(refused.contains("BTC/USDT was traded with tick_size 0.01"), "{refused}");
 }
