@@ -47,12 +47,20 @@ pub trait DiskFile: Debug + Send {
     fn sync_data(&mut self) -> io::Result<()>;
 }
 
+/// So much is written in one call: Linux takes no more than 2 GiB.
+const WRITE_MAX: usize = 64 * 1024 * 1024;
+
 /// Writes all of `bytes`, or fails: a short write is the sign of a full disk. The rest is tried only to learn why it was short.
 ///
 /// # Errors
 ///
 /// What the system says, or [`io::ErrorKind::WriteZero`] for a short write that it says nothing about.
 pub fn write_all(file: &mut dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let offsets = (offset..).step_by(WRITE_MAX);
+    bytes.chunks(WRITE_MAX).zip(offsets).try_for_each(|(piece, offset)| write_piece(file, piece, offset))
+}
+
+fn write_piece(file: &mut dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
     let written = file.write_at(bytes, offset)?;
     if written == bytes.len() {
         return Ok(());

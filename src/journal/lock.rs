@@ -20,13 +20,13 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes `data_dir`, which is made if there is none.
+    /// Takes `data_dir`, which is made, durably, if there is none.
     ///
     /// # Errors
     ///
     /// [`JournalError::Locked`] if another has it, [`JournalError::Io`] if it cannot be made or locked.
     pub fn take(data_dir: &Path) -> Result<Self, JournalError> {
-        fs::create_dir_all(data_dir).map_err(|source| failed("make", data_dir, source))?;
+        make(data_dir).map_err(|source| failed("make", data_dir, source))?;
         Self::of(data_dir, OpenOptions::new().create(true).truncate(false).write(true))
     }
 
@@ -49,6 +49,16 @@ impl Lock {
             Err(TryLockError::Error(source)) => Err(failed("lock", &name, source)),
         }
     }
+}
+
+/// Makes a folder and those that it is in, where there are none, and makes their names durable.
+fn make(folder: &Path) -> io::Result<()> {
+    let parent =
+        |folder: &Path| folder.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new(".")).to_owned();
+    let missing = folder.ancestors().take_while(|folder| *folder != Path::new("") && !folder.exists());
+    let parents: Vec<_> = missing.map(parent).collect();
+    fs::create_dir_all(folder)?;
+    parents.iter().try_for_each(|parent| File::open(parent)?.sync_all())
 }
 
 fn failed(doing: &'static str, file: &Path, source: io::Error) -> JournalError {

@@ -28,11 +28,10 @@ pub fn retire(disk: &dyn Disk, unneeded: u64, bytes: u64) -> Result<usize, Journ
             break;
         }
         disk.remove(name).map_err(|source| failed("remove", name, source))?;
+        // One after the other: what a loss of power leaves has no holes.
+        disk.sync_dir().map_err(|source| failed("sync", "", source))?;
         held -= length;
         removed += 1;
-    }
-    if removed > 0 {
-        disk.sync_dir().map_err(|source| failed("sync", "", source))?;
     }
     Ok(removed)
 }

@@ -236,7 +236,11 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 impl Flight {
     fn wait(&mut self) -> InFlight {
-        self.waiters.retain(|waiter| !waiter.is_closed());
+        // Those that have gone are looked for where there would be no room, so that one costs as much as any other.
+        if self.waiters.len() == self.waiters.capacity() {
+            self.waiters.retain(|waiter| !waiter.is_closed());
+            self.waiters.reserve(self.waiters.len() + 1);
+        }
         let (sender, receiver) = oneshot::channel();
         self.waiters.push(sender);
         receiver
