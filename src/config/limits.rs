@@ -40,7 +40,7 @@ pub struct LimitsConfig {
     pub write_timeout: Duration,
     /// Bytes of a WebSocket message, 1,024 to 16,777,216. Default 65536.
     pub message_bytes: usize,
-    /// Requests of one WebSocket that wait for their answers, 1 to 65,536. Default 1024.
+    /// Requests of one WebSocket that wait for their answers, each order of a batch one, 1 to 65,536. Default 1024.
     pub in_flight: usize,
     /// Logs that one WebSocket may follow, one a symbol and channel, 1 to 1,000,000. Default 4096.
     pub subscriptions: usize,

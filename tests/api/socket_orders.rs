@@ -57,6 +57,12 @@ async fn requests_sent_ahead_are_answered_in_order_with_their_ids_beyond_what_ma
         assert_eq!(reply["order"]["status"], expected, "{reply}");
     }
     assert!(exceeded(&venue, "in_flight").await > 0);
+    // A batch is as many as its orders.
+    let venue = Venue::spawn("[limits]\nin_flight = 4\n[execution]\ndelay = \"20ms\"").await;
+    let mut socket = venue.stream("?channels=status").await;
+    let batch = json!({"op":"batch","id":1,"orders":vec![market("buy", "0.001"); 4]});
+    assert_eq!(socket.ask(&batch).await["ok"], true);
+    assert_eq!(exceeded(&venue, "in_flight").await, 1);
 }
 
 /// Waits until the venue has so many open orders.

@@ -28,7 +28,15 @@ pub(super) type Answered = Result<Done, Problem>;
 /// See the module.
 #[derive(Default)]
 pub(super) struct Answers {
-    waiting: VecDeque<(RequestId, Waiting)>,
+    waiting: VecDeque<Asking>,
+    /// How many requests they are to, a batch's orders each for one.
+    requests: usize,
+}
+
+struct Asking {
+    id: RequestId,
+    requests: usize,
+    answer: Waiting,
 }
 
 /// An answer that is there or on its way.
@@ -45,9 +53,9 @@ enum Waiting {
 type Later = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 impl Answers {
-    /// How many are waited for.
+    /// How many are waited for; a batch counts its orders.
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.requests
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -56,7 +64,18 @@ impl Answers {
 
     /// Adds an answer that is there.
     pub(super) fn push(&mut self, id: RequestId, answer: Answered) {
-        self.waiting.push_back((id, Waiting::Now(Some(answer))));
+        self.wait_for(id, 1, Waiting::Now(Some(answer)));
+    }
+
+    fn wait_for(&mut self, id: RequestId, requests: usize, answer: Waiting) {
+        self.requests += requests;
+        self.waiting.push_back(Asking { id, requests, answer });
+    }
+
+    fn pop(&mut self) -> Option<RequestId> {
+        let Asking { id, requests, .. } = self.waiting.pop_front()?;
+        self.requests -= requests;
+        Some(id)
     }
 
     /// Adds the answer to a request that was submitted.
@@ -69,7 +88,7 @@ impl Answers {
                 Waiting::Later(Box::pin(async move { entry::finish_by(&state, account, pending, || until).await }))
             }
         };
-        self.waiting.push_back((id, waiting));
+        self.wait_for(id, 1, waiting);
     }
 
     /// Adds the answer to a batch that was submitted.
@@ -80,14 +99,14 @@ impl Answers {
         id: RequestId,
         submitted: Vec<Result<Pending, Problem>>,
     ) {
-        let (state, until) = (state.clone(), Instant::now() + state.request_timeout);
+        let (state, until, orders) = (state.clone(), Instant::now() + state.request_timeout, submitted.len());
         let answer = async move { Ok(Done::Batch(batch::finish(&state, account, submitted, until).await)) };
-        self.waiting.push_back((id, Waiting::Later(Box::pin(answer))));
+        self.wait_for(id, orders, Waiting::Later(Box::pin(answer)));
     }
 
     /// The oldest answer, once it is there; `None` if none is waited for. Dropping the future loses nothing.
     pub(super) async fn next(&mut self, state: &State) -> Option<(RequestId, Answered)> {
-        let (_, oldest) = self.waiting.front_mut()?;
+        let oldest = &mut self.waiting.front_mut()?.answer;
         let answer = match oldest {
             Waiting::Queued { until, asked, .. } => {
                 let (until, asked) = (*until, *asked);
@@ -97,18 +116,16 @@ impl Answers {
             }
             _ => poll_fn(|context| oldest.poll(state, context)).await,
         };
-        let (id, _) = self.waiting.pop_front()?;
-        Some((id, answer))
+        Some((self.pop()?, answer))
     }
 
     /// The oldest answer, if it is there.
     pub(super) fn try_next(&mut self, state: &State) -> Option<(RequestId, Answered)> {
-        let (_, oldest) = self.waiting.front_mut()?;
+        let oldest = &mut self.waiting.front_mut()?.answer;
         let Poll::Ready(answer) = oldest.poll(state, &mut Context::from_waker(std::task::Waker::noop())) else {
             return None;
         };
-        let (id, _) = self.waiting.pop_front()?;
-        Some((id, answer))
+        Some((self.pop()?, answer))
     }
 }
 
