@@ -1,7 +1,7 @@
 //! Snapshots: what a start needs not to replay, in files of their own. What is in them is others' business.
 //!
 //! In: bytes that stand for everything up to a record of the journal. Out: the same bytes, checked. Two kinds of files, both named
-//! by that record in 20 digits: `….snapshot`, of which the newest two are kept, and `….ids`, each of which has what is new since the
+//! by that record in 20 digits: `….snapshot`, of which the newest and the one that it was made of are kept, and `….ids`, each of which has what is new since the
 //! one before that it names.
 //!
 //! ```text
@@ -32,8 +32,6 @@ const SUMMED: usize = 76;
 const CHUNK: usize = 16 * 1024 * 1024;
 /// A file in the making.
 const SPARE: &str = "next.tmp";
-/// How many snapshots are kept: should the newest not be what was written, the one before it is.
-const KEPT: usize = 2;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,17 +136,14 @@ impl Snapshots {
         self.write_file(Kind::Ids, ids)
     }
 
-    /// Removes all snapshots but the newest two. The record up to which the older of them needs no journal: what may be retired.
+    /// Removes all snapshots but these: the newest, and the one that it was made of, which could be used.
     ///
     /// # Errors
     ///
     /// [`JournalError::Io`] if one cannot be removed.
-    pub fn tidy(&self) -> Result<u64, JournalError> {
-        let numbers = self.list()?;
-        for number in numbers.iter().skip(KEPT) {
-            self.remove(Kind::Snapshot, *number)?;
-        }
-        Ok(numbers.get(KEPT - 1).copied().unwrap_or(0))
+    pub fn tidy(&self, kept: [u64; 2]) -> Result<(), JournalError> {
+        let unneeded = self.list()?.into_iter().filter(|number| !kept.contains(number));
+        unneeded.into_iter().try_for_each(|number| self.remove(Kind::Snapshot, number))
     }
 
     /// Removes, durably, the snapshots of records after the last that there is, and their ids: what comes next would have their

@@ -296,14 +296,14 @@ impl Thread {
     /// Lets go of what no snapshot that is kept needs: the newest, or the one `before` with its ids.
     fn retire(&self, before: (u64, Chain)) -> anyhow::Result<()> {
         let Keeper { journal, snapshots, retain, executions, newest, ids, .. } = &self.keeper;
-        let unneeded = snapshots.tidy()?;
+        snapshots.tidy([*newest, before.0])?;
         let needed: Vec<u64> = ids.numbers().chain(before.1.numbers()).collect();
         // After a start that went back beyond one that could not be used, that may be among the newest two; what it needs is not known.
         if snapshots.list()?.iter().all(|number| [*newest, before.0].contains(number)) {
             snapshots.tidy_ids(before.0, &needed)?;
         }
         let Some(bytes) = retain.bytes() else { return Ok(()) };
-        let unneeded = unneeded.min(executions.synced_number());
+        let unneeded = before.0.min(executions.synced_number());
         let retired = retire(journal.as_ref(), unneeded, bytes)?;
         if retired > 0 {
             tracing::info!(segments = retired, "retired the oldest segments of the journal");

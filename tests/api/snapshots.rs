@@ -199,6 +199,16 @@ async fn killed_after_snapshots_it_goes_on_from_the_newest_that_is_whole() {
         server.signal("KILL").await;
         server.ended().await;
     }
+
+    // One that could not be used is not one of the two that are kept.
+    fs::write(newer, &bytes[..bytes.len() / 2]).unwrap();
+    let mut server = start(&data_dir).await;
+    trade(&server, "4", 14).await;
+    let kept = server.said("kept a snapshot").await["number"].as_u64().unwrap();
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+    assert_eq!(snapshots(&data_dir)[0].file_name().unwrap().to_str().unwrap(), format!("{kept:020}.snapshot"));
+    assert!(!newer.exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,18 +13,18 @@ fn snapshots(disk: &SimulatedDisk) -> Snapshots {
 }
 
 #[test]
-fn the_newest_two_snapshots_are_kept_and_all_ids() {
+fn the_newest_snapshot_and_the_one_that_it_was_made_of_are_kept_and_all_ids() {
     let folder = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Disk> = Arc::new(Folder::new(folder.path().join("data/snapshots")));
     let snapshots = Snapshots::new(disk.clone());
     assert_eq!(snapshots.list().unwrap(), [0u64; 0]);
-    for (number, retired) in [(5, 0), (1_000, 5), (1_001, 1_000), (70_000, 1_001)] {
+    for (number, before) in [(5, 0), (1_000, 5), (1_001, 1_000), (70_000, 1_000)] {
         snapshots.write(&snapshot(number)).unwrap();
         snapshots.write_ids(&snapshot(number)).unwrap();
-        assert_eq!(snapshots.tidy().unwrap(), retired);
+        snapshots.tidy([number, before]).unwrap();
         assert_eq!(snapshots.read(number).unwrap(), snapshot(number));
     }
-    assert_eq!(snapshots.list().unwrap(), [70_000, 1_001]);
+    assert_eq!(snapshots.list().unwrap(), [70_000, 1_000]);
     for number in [5, 1_000, 1_001, 70_000] {
         assert_eq!(snapshots.read_ids(number).unwrap(), snapshot(number));
     }
@@ -67,7 +67,7 @@ fn a_crash_at_every_step_of_writing_one_leaves_those_before() {
         kept.write(&snapshot(700)).unwrap();
         let fault = [Fault::Sync, Fault::ShortWrite, Fault::Full][random.below(3) as usize];
         disk.fail_after(random.below(4), fault);
-        let written = kept.write(&snapshot(900)).and_then(|()| kept.tidy());
+        let written = kept.write(&snapshot(900)).and_then(|()| kept.tidy([900, 700]));
         disk.heal();
         if random.coin() {
             disk.crash();
