@@ -40,7 +40,9 @@ impl Market {
         let instruments = venue.read.instruments();
         for quote in quotes {
             let symbol = instruments.get(quote.instrument.0 as usize).context("a quote of an instrument")?.spec.symbol;
-            board.record(&Update::from_quote(&quote, symbol, system_clock()))?;
+            if let Err(full) = board.record(&Update::from_quote(&quote, symbol, system_clock())) {
+                tracing::warn!(%full, exchange = %quote.exchange, %symbol, "a quote that stands in a book is not shown among the quotes");
+            }
         }
         let feeds = config.feeds.iter().filter_map(FeedConfig::simulated).collect();
         let outputs = ToVenue { intake: venue.intake.clone(), read: venue.read.clone(), hub: venue.hub.clone() };

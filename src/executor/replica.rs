@@ -149,6 +149,13 @@ impl Replica {
         }
     }
 
+    /// Lets the numbers of each book that was changed go on after the number of the last record: as many may have been used.
+    pub fn resume_books(&mut self) {
+        for public in self.public.iter_mut().filter(|public| public.books > 0) {
+            public.books = self.number;
+        }
+    }
+
     /// The payload of a snapshot; `ids` is the number of the newest file of client ids that goes with it.
     pub fn save(&self, ids: u64) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -52,9 +52,13 @@ fn withdrawals(config: &Config, engine: &Engine) -> Vec<Command> {
     let stands = |quote: &Quote| {
         let known = engine.instrument(quote.instrument).map(|known| &known.spec);
         let spec = known.and_then(|known| specs.iter().find(|spec| spec.symbol == known.symbol)).or(known);
-        spec.is_some_and(|spec| match quote.exchange.as_str() {
-            Sources::STATIC => spec.sources.contains(Sources::STATIC),
-            by_hand => spec.sources.contains(Sources::MANUAL) && !spec.sources.contains(by_hand),
+        spec.is_some_and(|spec| {
+            let by_hand = spec.sources.contains(Sources::MANUAL);
+            match quote.exchange.as_str() {
+                Sources::STATIC => by_hand || spec.sources.contains(Sources::STATIC),
+                Sources::MANUAL => by_hand,
+                feed => by_hand && !spec.sources.contains(feed),
+            }
         })
     };
     let gone = engine.quotes().filter(|quote| !stands(quote));

@@ -302,6 +302,9 @@ pub(super) fn recover(
     }
     let mut frames = Frames::open(disk.clone(), snapshot + 1)?;
     replay(&mut replica, &admission, || frames.up_to(shown_elsewhere))?;
+    if replica.number() > snapshot {
+        replica.resume_books();
+    }
     let finisher = Finisher::resume(replica.public());
     let mut shown = Shown { read, hub, admission: admission.clone(), finisher, names: Arc::default() };
     shown.hub.keep(executions.archive.clone());

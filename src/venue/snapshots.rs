@@ -249,6 +249,7 @@ impl Thread {
             let differs = frame.executions_hash.is_some_and(|recorded| recorded != hash);
             ensure!(!differs, "the records up to {} come out differently than when they were executed", replica.number());
         }
+        replica.resume_books();
         self.write(&replica, &known, started)
     }
 
@@ -298,10 +299,7 @@ impl Thread {
         let Keeper { journal, snapshots, retain, executions, newest, ids, .. } = &self.keeper;
         snapshots.tidy([*newest, before.0])?;
         let needed: Vec<u64> = ids.numbers().chain(before.1.numbers()).collect();
-        // After a start that went back beyond one that could not be used, that may be among the newest two; what it needs is not known.
-        if snapshots.list()?.iter().all(|number| [*newest, before.0].contains(number)) {
-            snapshots.tidy_ids(before.0, &needed)?;
-        }
+        snapshots.tidy_ids(before.0, &needed)?;
         let Some(bytes) = retain.bytes() else { return Ok(()) };
         let unneeded = before.0.min(executions.synced_number());
         let retired = retire(journal.as_ref(), unneeded, bytes)?;

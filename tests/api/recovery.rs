@@ -241,8 +241,11 @@ async fn a_halt_a_deposit_and_quotes_outlast_a_kill_and_a_stop_and_mode_none_say
     assert_eq!(post(first.addr, "/admin/instruments/BTC-USDT/halt", json!({})).await.status, 200);
     let deposit = json!({ "asset": "BTC", "amount": "5" });
     let account = post(first.addr, "/admin/accounts/default/deposits", deposit).await.body;
-    let quote = json!({ "exchange": "by_hand", "symbol": "BTC/USDT", "bid": "42000.5", "bid_size": "3", "ask": "42001" });
-    assert_eq!(post(first.addr, "/quotes", quote).await.status, 200);
+    for exchange in ["by_hand", "manual"] {
+        let quote =
+            json!({ "exchange": exchange, "symbol": "BTC/USDT", "bid": "42000.5", "bid_size": "3", "ask": "42001" });
+        assert_eq!(post(first.addr, "/quotes", quote).await.status, 200);
+    }
     let moved = json!({ "exchange": "static", "symbol": "ETH/USDT", "bid": "2900", "ask": "2900" });
     assert_eq!(post(first.addr, "/quotes", moved).await.status, 200);
     let quotes = async |addr| {

@@ -139,6 +139,8 @@ struct Following {
     reading: Option<Pin<Box<dyn Future<Output = Older> + Send>>>,
     /// Whether the connection has once been at the end.
     live: bool,
+    /// Whether it was when it was last sent anything.
+    was_at_end: bool,
 }
 
 /// Why a connection cannot go on.
@@ -241,7 +243,7 @@ impl Subscriptions {
         if seq < oldest_seq || seq > last_seq + 1 {
             return Err(Lost::Gap { oldest_seq, last_seq });
         }
-        self.executions = Some(Following { account, log: log.clone(), seq, reading: None, live: false });
+        self.executions = Some(Following { account, log: log.clone(), seq, reading: None, live: false, was_at_end: false });
         Ok(())
     }
 
@@ -325,10 +327,11 @@ impl Subscriptions {
 
 impl Following {
     fn fill(&mut self, lag_limit: u64, out: &mut VecDeque<Bytes>) -> Result<(), Lost> {
-        if self.check_lag(lag_limit).is_err() {
-            // It has taken all that it was sent: it is not slow, but one command brought more at once than it may fall behind.
+        if self.was_at_end && self.check_lag(lag_limit).is_err() {
+            // It has taken all that there was: it is not slow, but more came at once than it may fall behind.
             self.live = false;
         }
+        self.check_lag(lag_limit)?;
         if self.reading.is_some() {
             return Ok(());
         }
@@ -336,7 +339,8 @@ impl Following {
         match self.log.newer(self.seq, READ_BYTES, out) {
             Some(Read::Frames { next_seq }) => {
                 self.seq = next_seq;
-                self.live |= next_seq > last_seq;
+                self.was_at_end = next_seq > last_seq;
+                self.live |= self.was_at_end;
             }
             Some(Read::Gone { .. }) => return Err(Lost::Slow { last_seq }),
             None => self.reading = Some(Box::pin(self.log.older(self.seq, DISK_READ_BYTES))),
