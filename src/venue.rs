@@ -23,7 +23,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -211,9 +211,8 @@ impl Venue {
         let commands = genesis::difference(config, executor.engine())?;
         let (records, effects) = executor.configure(commands);
         shown.define(&effects.names);
-        for instrument in &config.instruments {
-            let known = executor.engine().instruments().iter().any(|known| known.spec.symbol == instrument.symbol);
-            ensure!(known, "instrument {} cannot be traded: the venue has as many assets as it may", instrument.symbol);
+        if let Some(lost) = config.instruments.iter().find(|wanted| shown.read.instrument(&wanted.symbol).is_none()) {
+            bail!("instrument {} cannot be traded: the venue has as many assets as it may", lost.symbol);
         }
         let quotes = executor.engine().quotes().collect();
 

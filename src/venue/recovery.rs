@@ -148,8 +148,7 @@ struct Start {
 }
 
 /// Finds the newest snapshot that can be used: whole, not beyond the journal's `end`, nor beyond `held`, up to which everything was
-/// shown and is kept. Where the
-/// journal has all records from the first on, it can do without.
+/// shown and is kept. Where the journal has all records from the first on, it can do without.
 fn find_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, held: u64, end: &Recovered) -> anyhow::Result<Start> {
     let oldest = Reader::open_oldest(journal.clone())?.oldest();
     let (mut numbers, epoch) = (snapshots.list()?, end.epoch);

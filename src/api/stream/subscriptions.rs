@@ -327,11 +327,11 @@ impl Subscriptions {
 
 impl Following {
     fn fill(&mut self, lag_limit: u64, out: &mut VecDeque<Bytes>) -> Result<(), Lost> {
-        if self.was_at_end && self.check_lag(lag_limit).is_err() {
+        match self.check_lag(lag_limit) {
             // It has taken all that there was: it is not slow, but more came at once than it may fall behind.
-            self.live = false;
+            Err(_) if self.was_at_end => self.live = false,
+            checked => checked?,
         }
-        self.check_lag(lag_limit)?;
         if self.reading.is_some() {
             return Ok(());
         }
