@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Config, JournalConfig, JournalMode};
 use crate::domain::{Nanos, Quote};
 use crate::engine::{Limits, RULES};
-use crate::executor::{self, Effects, Executor, Finished, Finisher, Release, Replica, Replies};
+use crate::executor::{self, Effects, Executor, Finisher, Release, Replica, Replies};
 use crate::history::{Ended as HistoryEnded, History};
 use crate::journal::{self, Durability, Ended, Gate, Journal, Lock, Memory, Started};
 use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet, WorkerId};
@@ -232,6 +232,7 @@ impl Venue {
             hub: hub.clone(),
             admission: admission.clone(),
             answers: to_workers,
+            waiting: 0,
         };
         let (mut journal, threads) = start_journal(kept, release, (random, folders.segment_bytes), &config.journal)?;
         if !records.is_empty() {
@@ -330,15 +331,14 @@ struct Exit {
 }
 
 impl Gate<Effects> for Exit {
-    type Ready = Finished;
+    type Ready = (u64, executor::Ready);
 
-    fn prepare(&mut self, effects: Effects) -> Finished {
-        self.release.prepare(effects)
+    fn prepare(&mut self, effects: Effects) -> Self::Ready {
+        (effects.number, self.release.prepare(effects))
     }
 
-    fn release(&mut self, finished: Finished) {
-        let number = finished.number;
-        self.release.release(finished);
+    fn release(&mut self, (number, ready): Self::Ready) {
+        self.release.release(ready);
         self.pace.released(number);
     }
 }

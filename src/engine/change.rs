@@ -63,6 +63,8 @@ impl Engine {
         events: &mut Events,
     ) -> u32 {
         let ids = self.ledger.account(account).open.sorted(|id| self.orders.is_live(id));
+        // A million of them are not to be moved while they become more.
+        events.executions.reserve(ids.len());
         let mut canceled = 0u32;
         for id in ids {
             if let Some(Found::Live(slot)) = self.orders.find_any(id)

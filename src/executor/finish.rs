@@ -1,6 +1,14 @@
 //! What people see of a batch: frames, orders, answers. Made of what it did, beside the executor, while the batch is being kept.
+//!
+//! A batch is finished in parts of so many executions, so that the memory for what they become is bounded: one command may cancel a
+//! million orders. Most batches are one part.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem::take,
+    sync::Arc,
+    vec,
+};
 
 use bytes::Bytes;
 
@@ -9,11 +17,11 @@ use super::{
     effects::{Names, Step},
 };
 use crate::domain::{
-    AccountId, Execution, ExecutionType, Instrument, InstrumentId, LevelChange, MomentText, Order, OrderId, Outcome, Place,
-    Price, Report, Seq, Side, Trade, TradeReport,
+    AccountId, Events, ExecutionType, Instrument, InstrumentId, LevelChange, MomentText, Order, OrderId, Outcome, Place,
+    Price, Report, Seq, Side, TradeReport,
 };
 use crate::queue::{Admission, Answer, Entry, ShownOrder};
-use crate::read::{Changes, ReadModel};
+use crate::read::{Balance, Changes, ReadModel};
 use crate::stream::{
     Block, BlockBuilder, Hub,
     encode::{self, BookReport},
@@ -22,22 +30,25 @@ use crate::stream::{
 /// About how long an order's JSON is.
 const ORDER_BYTES: usize = 512;
 
-/// What a batch shows to the world once it is kept.
+/// How many executions, or trades, a part has at the most: in unit tests so few that batches come to several.
+const PART: usize = if cfg!(test) { 3 } else { 8_192 };
+
+/// What a batch, or a part of it, shows to the world once the batch is kept.
 #[derive(Debug, Default)]
 pub struct Finished {
-    /// The last record of the batch.
-    pub number: u64,
+    /// The last record of the batch, if there is no part after this one.
+    pub number: Option<u64>,
     /// For the read model.
     changes: Changes,
-    /// Finished frames, by account; of one, those that come first are first.
+    /// Finished frames, by account.
     executions: Vec<(AccountId, Block)>,
-    /// Finished frames of public trades, by instrument, in the same way.
+    /// Finished frames of public trades, by instrument.
     trades: Vec<(InstrumentId, Block)>,
     /// Finished frames of book changes, by instrument.
     books: Vec<(InstrumentId, Block)>,
     /// Client ids whose requests were executed.
     kept: Vec<Entry>,
-    /// Who is answered, and what.
+    /// Who is answered, and what: in the last part, once all can be read.
     replies: Replies,
 }
 
@@ -81,64 +92,74 @@ impl Finisher {
             .collect()
     }
 
-    /// Finishes a batch.
-    pub fn finish(&mut self, effects: Effects) -> Finished {
-        let Effects { number, events, steps, rejected, balances, halts, kept, replies, names, .. } = effects;
-        let changes = Changes { orders: Vec::with_capacity(steps.len()), balances, halts, ..Changes::default() };
-        let mut finished = Finished { number, kept, replies, changes, ..Finished::default() };
-        let mut batch = Executions { of: &events.executions, rejected: rejected.into_iter(), names: &names };
-        let mut blocks = BTreeMap::new();
-        let mut done = 0;
-        for Step { executions, outcome, reply } in steps {
-            let first_order = finished.changes.orders.len();
-            let (mut own, mut refused) = (None::<Order>, None);
-            for execution in done..executions {
-                let Some(report) = batch.report(execution) else { continue };
-                self.execution(&report, &names, &mut blocks, &mut finished.executions);
-                if report.execution_type.is_refused_request() {
-                    // It tells of the order at that moment, and changes nothing in it.
-                    refused = Some(Box::new(report));
-                    continue;
-                }
-                // Of the order that the command itself is about, which is told of first, only what it came to is shown.
-                match &mut own {
-                    Some(own) if own.order_id != report.order.order_id => {
-                        finished.changes.orders.push(Arc::new(report.order))
-                    }
-                    own => *own = Some(report.order),
-                }
-            }
-            done = executions;
-            finished.changes.orders.extend(own.map(Arc::new));
-            if let Some(reply) = reply {
-                let orders = finished.changes.orders.get(first_order..).unwrap_or_default();
-                finished.replies.push((reply, answer(outcome, orders, refused)));
-            }
+    /// Finishes the next part of a batch; `None` after the last. All parts of a batch come before any of the next.
+    pub fn next_part(&mut self, batch: &mut Unfinished) -> Option<Finished> {
+        if batch.is_finished {
+            return None;
         }
-        finished.changes.last_seqs.extend(blocks.iter().map(|(account, block)| (*account, Seq(block.next_seq() - 1))));
-        build(blocks, &mut finished.executions, &mut self.idle);
-        self.write_answers(&names, &mut finished.replies);
-        self.add_trades(&events.trades, &names, &mut finished);
-        self.add_books(events.levels, &names, &mut finished);
-        finished
+        let mut part = Finished::default();
+        self.add_executions(batch, &mut part);
+        if batch.told < batch.events.executions.len() {
+            return Some(part);
+        }
+        (batch.events.executions, batch.told) = (Vec::new(), 0);
+        self.add_trades(batch, &mut part);
+        if batch.traded < batch.events.trades.len() {
+            return Some(part);
+        }
+        batch.is_finished = true;
+        self.add_books(take(&mut batch.events.levels), &batch.names, &mut part);
+        self.write_answers(&batch.names, &mut batch.replies);
+        (part.number, part.kept, part.replies) = (Some(batch.number), take(&mut batch.kept), take(&mut batch.replies));
+        (part.changes.balances, part.changes.halts) = (take(&mut batch.balances), take(&mut batch.halts));
+        Some(part)
     }
 
-    /// Writes an execution's frame into its account's block, which goes to `built` once it is full.
-    fn execution(
-        &mut self,
-        report: &Report,
-        names: &Names,
-        blocks: &mut BTreeMap<AccountId, BlockBuilder>,
-        built: &mut Vec<(AccountId, Block)>,
-    ) {
+    /// Adds the executions that come next, and answers the commands that all is told of.
+    fn add_executions(&mut self, batch: &mut Unfinished, part: &mut Finished) {
+        let end = batch.events.executions.len().min(batch.told + PART);
+        part.changes.orders.reserve(end - batch.told);
+        let mut blocks = BTreeMap::new();
+        while let Some(step) = batch.steps.front() {
+            let (all, about) = (step.executions, order_of(step.outcome));
+            while batch.told < all.min(end) {
+                let report = batch.report();
+                batch.told += 1;
+                let Some(report) = report else { continue };
+                self.execution(&report, &batch.names, &mut blocks);
+                if report.execution_type.is_refused_request() {
+                    // It tells of the order at that moment, and changes nothing in it.
+                    batch.refused = Some(Box::new(report));
+                } else if about == Some(report.order.order_id) {
+                    // Of the order that the command itself is about, only what it came to is shown.
+                    batch.own = Some(report.order);
+                } else {
+                    part.changes.orders.push(Arc::new(report.order));
+                }
+            }
+            if batch.told < all {
+                // Who is told of it can read it.
+                part.changes.orders.extend(batch.own.clone().map(Arc::new));
+                break;
+            }
+            let (own, refused) = (batch.own.take().map(Arc::new), batch.refused.take());
+            part.changes.orders.extend(own.clone());
+            if let Some(Step { outcome, reply: Some(reply), .. }) = batch.steps.pop_front() {
+                batch.replies.push((reply, answer(outcome, own, refused)));
+            }
+        }
+        let last_seqs = blocks.iter().map(|(account, block): (_, &BlockBuilder)| (*account, Seq(block.next_seq() - 1)));
+        part.changes.last_seqs.extend(last_seqs);
+        build(blocks, &mut part.executions, &mut self.idle);
+    }
+
+    /// Writes an execution's frame into its account's block.
+    fn execution(&mut self, report: &Report, names: &Names, blocks: &mut BTreeMap<AccountId, BlockBuilder>) {
         let Some(account) = names.account(report.order.account) else { return };
         let Self { idle, moments, .. } = self;
         let block = blocks.entry(report.order.account).or_insert_with(|| builder(idle, report.seq.0));
         assert_eq!(block.next_seq(), report.seq.0, "an account's executions are numbered densely");
         block.push(|into| encode::execution(report, account, moments, into));
-        if block.is_full() {
-            built.push((report.order.account, block.build()));
-        }
     }
 
     /// Writes the orders that answers show, all into one piece of memory.
@@ -157,22 +178,22 @@ impl Finisher {
         }
     }
 
-    fn add_trades(&mut self, trades: &[Trade], names: &Names, finished: &mut Finished) {
+    /// Adds the trades that come next.
+    fn add_trades(&mut self, batch: &mut Unfinished, part: &mut Finished) {
         let Self { idle, moments, trades: numbers, .. } = self;
         let mut blocks = BTreeMap::new();
+        let trades = batch.events.trades.iter().skip(batch.traded).take(PART);
+        batch.traded += trades.len();
         for trade in trades {
-            let Some(instrument) = names.instrument(trade.instrument) else { continue };
+            let Some(instrument) = batch.names.instrument(trade.instrument) else { continue };
             let report = TradeReport::new(trade, instrument);
             let first_seq = || numbers.get(&instrument.id).copied().unwrap_or(1);
             let block = blocks.entry(instrument.id).or_insert_with(|| builder(idle, first_seq()));
             block.push(|into| encode::trade(&report, moments, into));
-            if block.is_full() {
-                finished.trades.push((instrument.id, block.build()));
-            }
-            finished.changes.trades.push((instrument.id, report));
+            part.changes.trades.push((instrument.id, report));
         }
         numbers.extend(blocks.iter().map(|(instrument, block)| (*instrument, block.next_seq())));
-        build(blocks, &mut finished.trades, idle);
+        build(blocks, &mut part.trades, idle);
     }
 
     /// Makes one change of each book out of all its changed levels: the last word on each counts.
@@ -196,16 +217,60 @@ const fn level_key(level: &LevelChange) -> (InstrumentId, Side, Price) {
     (level.instrument, level.side, level.price)
 }
 
-/// A batch's executions, to be made into reports one after the other.
-struct Executions<'a> {
-    of: &'a [Execution],
-    rejected: std::vec::IntoIter<Place>,
-    names: &'a Names,
+/// A batch, and how much of it is finished.
+#[derive(Debug)]
+pub struct Unfinished {
+    number: u64,
+    events: Events,
+    /// How many of these executions are in parts before.
+    told: usize,
+    /// How many of the trades are.
+    traded: usize,
+    /// The commands of which not all is told.
+    steps: VecDeque<Step>,
+    /// Of the first of them: the order that it is about, and its last refusal.
+    own: Option<Order>,
+    refused: Option<Box<Report>>,
+    rejected: vec::IntoIter<Place>,
+    balances: Vec<(AccountId, Vec<Balance>)>,
+    halts: Vec<(InstrumentId, bool)>,
+    kept: Vec<Entry>,
+    replies: Replies,
+    names: Arc<Names>,
+    is_finished: bool,
 }
 
-impl Executions<'_> {
-    fn report(&mut self, number: usize) -> Option<Report> {
-        let execution = self.of.get(number)?;
+impl Unfinished {
+    /// A batch of which nothing is finished.
+    pub fn new(effects: Effects) -> Self {
+        let Effects { number, executions_hash: _, events, steps, rejected, balances, halts, kept, replies, names } =
+            effects;
+        Self {
+            number,
+            events,
+            told: 0,
+            traded: 0,
+            steps: steps.into(),
+            own: None,
+            refused: None,
+            rejected: rejected.into_iter(),
+            balances,
+            halts,
+            kept,
+            replies,
+            names,
+            is_finished: false,
+        }
+    }
+
+    /// Whether it has more than one part.
+    pub(super) fn is_large(&self) -> bool {
+        self.events.executions.len().max(self.events.trades.len()) > PART
+    }
+
+    /// The execution that comes next.
+    fn report(&mut self) -> Option<Report> {
+        let execution = self.events.executions.get(self.told)?;
         let instrument = execution.instrument.and_then(|id| self.names.instrument(id));
         if execution.execution_type == ExecutionType::Rejected {
             let place = self.rejected.next().expect("the terms of every rejected order are in its batch");
@@ -215,19 +280,24 @@ impl Executions<'_> {
     }
 }
 
-/// What to answer, given the outcome of a command, the orders that it changed, and its last refusal. How orders are shown is not
+/// The order that a command was about, where its outcome names one that it changed.
+fn order_of(outcome: Outcome) -> Option<OrderId> {
+    match outcome {
+        Outcome::Placed(order_id) | Outcome::Canceled(order_id) | Outcome::Replaced(order_id, _) => Some(order_id),
+        Outcome::Done | Outcome::CanceledAll(_) | Outcome::TooLate(_) | Outcome::NotFound | Outcome::Refused(_) => None,
+    }
+}
+
+/// What to answer, given the outcome of a command, the order that it changed, and its last refusal. How orders are shown is not
 /// written yet.
-fn answer(outcome: Outcome, orders: &[Arc<Order>], refused: Option<Box<Report>>) -> Answer {
-    let order = |order_id: OrderId| {
-        let order = orders.iter().rfind(|order| order.order_id == order_id)?;
-        Some(ShownOrder { order: order.clone(), json: Bytes::new() })
-    };
+fn answer(outcome: Outcome, own: Option<Arc<Order>>, refused: Option<Box<Report>>) -> Answer {
+    let own = own.map(|order| ShownOrder { order, json: Bytes::new() });
     let answer = match outcome {
         Outcome::Done => Some(Answer::Done),
-        Outcome::Placed(order_id) => order(order_id).map(Answer::Placed),
-        Outcome::Canceled(order_id) => order(order_id).map(Answer::Canceled),
+        Outcome::Placed(_) => own.map(Answer::Placed),
+        Outcome::Canceled(_) => own.map(Answer::Canceled),
         Outcome::CanceledAll(count) => Some(Answer::CanceledAll(count)),
-        Outcome::Replaced(order_id, priority) => order(order_id).map(|order| Answer::Replaced(order, priority)),
+        Outcome::Replaced(_, priority) => own.map(|order| Answer::Replaced(order, priority)),
         Outcome::TooLate(_) => refused.map(Answer::TooLate),
         Outcome::NotFound => Some(Answer::NotFound),
         Outcome::Refused(code) => Some(Answer::Refused(code)),

@@ -4,7 +4,8 @@
 //! In: the queue's [`Outlet`]. Out: records and [`Effects`]. It alone owns the engine, so no lock guards an order. Beyond it, at the
 //! journal's gate, a [`Finisher`] makes of the effects what people see, and [`Release`] lets that out.
 //!
-//! - **Batches.** Everything that waits is executed together, up to [`BATCH_MAX`] requests, and becomes visible together.
+//! - **Batches.** Everything that waits is executed together, up to [`BATCH_MAX`] requests, and becomes visible together; where
+//!   one came to many thousands of executions, a part after the other.
 //! - **Stamps** never go back: `max(last stamp, clock)`. What is executed together has one stamp.
 //! - **Deadlines** of the engine (expiry, cancel-after) wake it with a tick.
 //! - **Draining.** Once told to, it closes the queue, executes what is left without simulated delay, and ends.
@@ -24,9 +25,9 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 pub use effects::{Effects, Names};
-pub use finish::{Finished, Finisher};
+pub use finish::{Finished, Finisher, Unfinished};
 pub use pulse::Pulse;
-pub use release::{Release, Replies, answer_all};
+pub use release::{Ready, Release, Replies, answer_all};
 pub use replay::{Differs, entries, replay};
 pub use replica::{Public, Replica, ReplicaError, shown};
 

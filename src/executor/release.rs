@@ -1,11 +1,14 @@
 //! What happens to a batch on its way out: it is finished while it is being kept; once it is, the read model learns of it, then the
-//! stream, then those who asked.
+//! stream, then those who asked. A large one is finished once it is kept, part by part: no part is made before the last is out.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use super::{Effects, Finished, Finisher, Pulse};
+use super::{Effects, Finished, Finisher, Pulse, Unfinished};
 use crate::journal::Gate;
 use crate::queue::{Admission, Answer, Reply};
 use crate::read::ReadModel;
@@ -30,6 +33,16 @@ pub struct Release {
     /// Where each worker's answers go, for [`answer_all`] to give them. Bounded by who waits: each answers a request that was
     /// taken in.
     pub answers: Vec<UnboundedSender<Replies>>,
+    /// How many batches wait to be finished: those behind them wait, too.
+    pub waiting: usize,
+}
+
+/// A batch that is finished, or waits to be.
+#[derive(Debug)]
+pub struct Ready {
+    /// All of it.
+    finished: Option<Finished>,
+    rest: Unfinished,
 }
 
 /// Gives answers until none can come any more, on the worker of those who wait for them: to wake one of its tasks from another
@@ -43,16 +56,39 @@ pub async fn answer_all(mut answers: UnboundedReceiver<Replies>) {
 }
 
 impl Gate<Effects> for Release {
-    type Ready = Finished;
+    type Ready = Ready;
 
-    fn prepare(&mut self, effects: Effects) -> Finished {
+    fn prepare(&mut self, effects: Effects) -> Ready {
+        let mut rest = Unfinished::new(effects);
+        if self.waiting > 0 || rest.is_large() {
+            self.waiting += 1;
+            return Ready { finished: None, rest };
+        }
         let started = Instant::now();
-        let finished = self.finisher.finish(effects);
+        let finished = self.finisher.next_part(&mut rest);
         self.pulse.finish_ns.observe_time(started.elapsed());
-        finished
+        Ready { finished, rest }
     }
 
-    fn release(&mut self, finished: Finished) {
+    fn release(&mut self, ready: Ready) {
+        let Ready { finished, mut rest } = ready;
+        if let Some(finished) = finished {
+            return self.let_out(finished);
+        }
+        self.waiting -= 1;
+        let mut took = Duration::ZERO;
+        loop {
+            let started = Instant::now();
+            let Some(part) = self.finisher.next_part(&mut rest) else { break };
+            took += started.elapsed();
+            self.let_out(part);
+        }
+        self.pulse.finish_ns.observe_time(took);
+    }
+}
+
+impl Release {
+    fn let_out(&self, finished: Finished) {
         let replies = finished.release(&self.read, &self.hub, &self.admission);
         let mut by_worker: Vec<_> = self.answers.iter().map(|_| Replies::new()).collect();
         for (reply, answer) in replies {

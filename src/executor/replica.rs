@@ -20,6 +20,8 @@ use crate::journal::Record;
 const VERSION: u32 = 1;
 /// The trades of an instrument that are kept to be read.
 const TRADES_KEPT: usize = 1_024;
+/// Memory of so many executions at most is kept from one frame to the next.
+const EVENTS_KEPT: usize = 65_536;
 /// Bytes of a trade.
 const TRADE: usize = 35;
 
@@ -126,6 +128,9 @@ impl Replica {
         }
         self.executions += self.events.executions.len() as u64;
         self.publish();
+        if self.events.executions.len() > EVENTS_KEPT {
+            self.events = Events::default();
+        }
         hash
     }
 

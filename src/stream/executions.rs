@@ -175,7 +175,7 @@ mod tests {
         let executions = live.executions(ACCOUNT).unwrap();
         // Nobody writes yet: the ring keeps all of it.
         for number in 1..=50 {
-            live.publish(number, vec![(ACCOUNT, block(number * 4 - 3..number * 4 + 1))], Vec::new(), Vec::new());
+            live.publish(Some(number), vec![(ACCOUNT, block(number * 4 - 3..number * 4 + 1))], Vec::new(), Vec::new());
         }
         assert_eq!(read_all(executions, 1).await, ((1..=200).collect(), 0));
         let mut appended = kept.appended();
@@ -184,7 +184,7 @@ mod tests {
             appended.changed().await.unwrap();
         }
         for number in 51..=53 {
-            live.publish(number, vec![(ACCOUNT, block(number * 4 - 3..number * 4 + 1))], Vec::new(), Vec::new());
+            live.publish(Some(number), vec![(ACCOUNT, block(number * 4 - 3..number * 4 + 1))], Vec::new(), Vec::new());
         }
         for from in [1, 2, 50, 209, 213] {
             let (found, from_disk) = read_all(executions, from).await;
@@ -201,7 +201,7 @@ mod tests {
         assert!(matches!(again.resume(ACCOUNT, 214), Err(ArchiveError::Hole { last_seq: 212, found: 214, .. })));
         let executions = again.executions(ACCOUNT).unwrap();
         assert_eq!((executions.oldest_seq(), executions.last_seq()), (1, 204));
-        again.publish(53, vec![(ACCOUNT, block(205..213))], Vec::new(), Vec::new());
+        again.publish(Some(53), vec![(ACCOUNT, block(205..213))], Vec::new(), Vec::new());
         let (found, from_disk) = read_all(executions, 1).await;
         assert!(found == (1..=212).collect::<Vec<_>>() && from_disk > 0);
     }
@@ -246,7 +246,7 @@ mod tests {
                 if number % 2 == 0 {
                     blocks.push((AccountId(1), block(number / 2..number / 2 + 1)));
                 }
-                hub.publish(number, blocks, Vec::new(), Vec::new());
+                hub.publish(Some(number), blocks, Vec::new(), Vec::new());
             }
         });
         publishing.await.unwrap();
@@ -262,7 +262,7 @@ mod tests {
     async fn what_is_nowhere_is_gone() {
         let memory = hub(2, None);
         for seq in 1..10 {
-            memory.publish(seq, vec![(ACCOUNT, block(seq..seq + 1))], Vec::new(), Vec::new());
+            memory.publish(Some(seq), vec![(ACCOUNT, block(seq..seq + 1))], Vec::new(), Vec::new());
         }
         let executions = memory.executions(ACCOUNT).unwrap();
         let read = executions.read(1, 100, &mut VecDeque::new()).await.unwrap();

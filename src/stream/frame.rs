@@ -10,8 +10,6 @@ const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 /// As much memory as a builder keeps from one block to the next, in bytes; and a quarter of that for where frames end.
 const BUILDER_BYTES: usize = 1 << 20;
-/// So many bytes are a full block: far fewer than a block can count, and in unit tests so few that batches come to several.
-const FULL_BYTES: usize = if cfg!(test) { 512 } else { 64 * 1024 * 1024 };
 /// The longest header of an unmasked frame.
 const HEADER_MAX: usize = 10;
 
@@ -53,12 +51,7 @@ impl BlockBuilder {
     /// Appends a text frame whose payload `write` makes.
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         push_text(&mut self.bytes, write);
-        self.ends.push(u32::try_from(self.bytes.len()).expect("a full block and a frame stay far below 4 GiB"));
-    }
-
-    /// Whether it is to be built before more is appended.
-    pub fn is_full(&self) -> bool {
-        self.bytes.len() >= FULL_BYTES
+        self.ends.push(u32::try_from(self.bytes.len()).expect("what is built at once is far below 4 GiB"));
     }
 
     /// Whether it has no frame.

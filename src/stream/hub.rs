@@ -168,11 +168,11 @@ impl Hub {
         self.public.subscribe()
     }
 
-    /// Publishes what a batch brought, the journal's records up to `number`: executions first, then what everyone may see.
-    /// Executions then go to disk; if that lags too far, this waits for it.
+    /// Publishes what a batch brought, the journal's records up to `number`, or a part of that, `None`, if more of it is to come:
+    /// executions first, then what everyone may see. Executions then go to disk; if that lags too far, this waits for it.
     pub fn publish(
         &self,
-        number: u64,
+        number: Option<u64>,
         executions: Vec<(AccountId, Block)>,
         trades: Vec<(InstrumentId, Block)>,
         books: Vec<(InstrumentId, Block)>,

@@ -22,7 +22,7 @@ use super::ids::Chain;
 use crate::disk::Disk;
 use crate::domain::{InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
-use crate::executor::{Differs, Executor, Finisher, Names, Replica, replay, shown};
+use crate::executor::{Differs, Executor, Finisher, Names, Replica, Unfinished, replay, shown};
 use crate::history::Reached;
 use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots, find_end, make_durable};
 use crate::queue::{Admission, Secret};
@@ -316,7 +316,10 @@ pub(super) fn recover(
         let effects = executor.replay(&mut framed.records);
         Differs::check(&framed, effects.executions_hash)?;
         shown.define(&effects.names);
-        drop(shown.finisher.finish(effects).release(&shown.read, &shown.hub, &shown.admission));
+        let mut batch = Unfinished::new(effects);
+        while let Some(part) = shown.finisher.next_part(&mut batch) {
+            drop(part.release(&shown.read, &shown.hub, &shown.admission));
+        }
     }
     if frames.taken > first {
         shown.resume_books(frames.taken);

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use openoutcry::{
     domain::*,
     engine::{Engine, Limits},
-    executor::{self, Executor, Finisher},
+    executor::{self, Executor, Finisher, Unfinished},
     history::{ClosedQuery, History, Parts, Reached, Source},
     journal::Record,
     queue::Admission,
@@ -77,10 +77,16 @@ fn run(stream: &Stream) -> (ReadModel, Vec<Entry>) {
     read.define(executor.engine().instruments(), names);
     hub.define(stream.accounts.len(), stream.instruments.len());
     let mut finisher = Finisher::default();
-    drop(finisher.finish(configured).release(&read, &hub, &Admission::default()));
+    let mut show = |effects| {
+        let mut batch = Unfinished::new(effects);
+        while let Some(part) = finisher.next_part(&mut batch) {
+            drop(part.release(&read, &hub, &Admission::default()));
+        }
+    };
+    show(configured);
     for batch in commands[configuration..].chunks(7) {
         let effects = executor.replay(&mut batch.to_vec());
-        drop(finisher.finish(effects).release(&read, &hub, &Admission::default()));
+        show(effects);
     }
     // Cut into runs that are none of the batches, account by account in turn.
     let mut entries: Vec<Entry> = Vec::new();

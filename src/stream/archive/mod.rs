@@ -224,9 +224,9 @@ impl Archive {
         self.queue.has_failed()
     }
 
-    /// Appends what the journal's records up to `number` brought. What the log has already is left out. Blocks while too
-    /// much waits to be written; once writing has failed, does nothing.
-    pub fn append(&self, number: u64, blocks: &[(AccountId, Block)]) {
+    /// Appends what the journal's records up to `number` brought, or a part of that, `None`, if more of it is to come. What the log
+    /// has already is left out. Blocks while too much waits to be written; once writing has failed, does nothing.
+    pub fn append(&self, number: Option<u64>, blocks: &[(AccountId, Block)]) {
         self.queue.append(number, blocks);
     }
 
@@ -355,7 +355,7 @@ impl Archive {
     }
 
     /// Lets readers see what was written, and rings forget it.
-    fn grown(&self, blocks: &[(BlockHead, u64)], length: u64, held: u64) {
+    fn grown(&self, blocks: &[(BlockHead, u64)], length: u64, held: Option<u64>) {
         self.write_state().grow(blocks, length, held);
         {
             let watermarks = self.watermarks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -25,11 +25,11 @@ pub(super) struct Piece {
     pub(super) frames: Bytes,
 }
 
-/// What a batch of the journal brought.
+/// What a batch of the journal brought, or a part of that.
 #[derive(Debug)]
 struct Batch {
-    /// The last record of the batch.
-    number: u64,
+    /// The last record of the batch; `None` if more of it is to come.
+    number: Option<u64>,
     pieces: Vec<Piece>,
     bytes: usize,
 }
@@ -45,8 +45,8 @@ pub(super) struct Hole {
 /// What the thread is to do next.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// Write these; with them, all up to the record `number` is there.
-    Write { pieces: Vec<Piece>, number: u64 },
+    /// Write these; with them, all up to the record `number` is there, or a part of what comes after the last mark.
+    Write { pieces: Vec<Piece>, number: Option<u64> },
     /// Sync what was written.
     Sync,
     /// Remove what need not be kept any more.
@@ -98,9 +98,9 @@ impl Queue {
         Self { waiting: Mutex::new(waiting), more: Condvar::new(), room: Condvar::new(), patience }
     }
 
-    /// Appends what the journal's records up to `number` brought; what the log has already is left out. Blocks while too
-    /// much waits.
-    pub(super) fn append(&self, number: u64, blocks: &[(AccountId, Block)]) {
+    /// Appends what the journal's records up to `number` brought, or a part of that; what the log has already is left out. Blocks
+    /// while too much waits.
+    pub(super) fn append(&self, number: Option<u64>, blocks: &[(AccountId, Block)]) {
         let mut waiting = self.lock();
         while waiting.bytes >= WAITING_BYTES_MAX && !waiting.failed {
             waiting = self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -192,7 +192,7 @@ impl Queue {
 }
 
 impl Waiting {
-    fn push(&mut self, number: u64, blocks: &[(AccountId, Block)]) {
+    fn push(&mut self, number: Option<u64>, blocks: &[(AccountId, Block)]) {
         let mut pieces = Vec::new();
         for (account, block) in blocks {
             let next_seq = *self.next_seqs.get(account).unwrap_or(&block.first_seq());
@@ -205,11 +205,11 @@ impl Waiting {
                 pieces.push(piece);
             }
         }
-        if pieces.is_empty() && number <= self.number {
+        if pieces.is_empty() && number.is_none_or(|number| number <= self.number) {
             return;
         }
-        self.number = self.number.max(number);
-        let number = self.number;
+        self.number = self.number.max(number.unwrap_or(0));
+        let number = number.map(|_| self.number);
         let bytes = pieces.iter().map(|piece| piece.frames.len()).sum();
         self.bytes += bytes;
         match self.batches.back_mut() {
@@ -220,15 +220,16 @@ impl Waiting {
 
     /// As many batches as are written together, at least one.
     fn take(&mut self) -> Work {
-        let (mut pieces, mut bytes) = (Vec::new(), 0);
+        let (mut pieces, mut bytes, mut number) = (Vec::new(), 0, None);
         while let Some(batch) = self.batches.pop_front_if(|batch| bytes == 0 || bytes + batch.bytes <= WRITE_BYTES) {
             bytes += batch.bytes;
-            self.taken = batch.number;
+            number = batch.number;
             pieces.extend(batch.pieces);
         }
+        self.taken = number.unwrap_or(self.taken);
         self.bytes -= bytes;
         self.since = self.batches.front().map(|_| Instant::now());
-        Work::Write { pieces, number: self.taken }
+        Work::Write { pieces, number }
     }
 }
 

@@ -153,7 +153,7 @@ impl State {
     }
 
     /// Learns that the last segment has grown to `length` by these blocks, each with where it starts.
-    pub(super) fn grow(&mut self, blocks: &[(BlockHead, u64)], length: u64, held: u64) {
+    pub(super) fn grow(&mut self, blocks: &[(BlockHead, u64)], length: u64, held: Option<u64>) {
         let Some(number) = self.last() else { return };
         for (head, offset) in blocks {
             let span = Span { account: head.account, first_seq: head.first_seq, next_seq: head.next_seq() };
@@ -165,7 +165,7 @@ impl State {
         if let Some(last) = self.lengths.back_mut() {
             *last = length;
         }
-        self.held = held;
+        self.held = held.unwrap_or(self.held);
     }
 
     /// What the index of the last segment must say once it grows no more.

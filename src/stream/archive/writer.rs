@@ -39,6 +39,8 @@ struct Segment {
     length: u64,
     /// How much of it is not synced.
     unsynced: u64,
+    /// Whether it ends with a mark, and may be followed by another segment.
+    is_marked: bool,
 }
 
 impl Writer {
@@ -46,8 +48,9 @@ impl Writer {
         Self { archive, segment: None, buffer: Vec::new(), blocks: Vec::new() }
     }
 
-    /// Appends pieces, with which all executions up to the journal's record `number` are in the log.
-    pub(super) fn append(&mut self, mut pieces: Vec<Piece>, number: u64) -> Result<(), ArchiveError> {
+    /// Appends pieces, with which all executions up to the journal's record `number` are in the log. Without a number, more of what
+    /// a record brought is to come: it stays in one segment, and is all cut if its mark never follows.
+    pub(super) fn append(&mut self, mut pieces: Vec<Piece>, number: Option<u64>) -> Result<(), ArchiveError> {
         // One account's pieces stay in their order.
         pieces.sort_by_key(|piece| piece.account);
         let bytes: usize = pieces.iter().map(|piece| piece.frames.len()).sum();
@@ -63,11 +66,14 @@ impl Writer {
                 rest = self.block(rest, segment.length);
             }
         }
-        Head::Mark(number).encode(&mut self.buffer);
+        if let Some(number) = number {
+            Head::Mark(number).encode(&mut self.buffer);
+        }
         let written = write_all(segment.file.as_mut(), &self.buffer, segment.length);
         written.map_err(|source| self.archive.failed("write", &segment_name(segment.number), source))?;
         segment.length += self.buffer.len() as u64;
         segment.unsynced += self.buffer.len() as u64;
+        segment.is_marked = number.is_some();
         self.archive.grown(&self.blocks, segment.length, number);
         let sync = segment.unsynced >= SYNC_BYTES;
         self.segment = Some(segment);
@@ -97,7 +103,7 @@ impl Writer {
 
     /// The segment that so many bytes go to.
     fn segment_for(&mut self, bytes: u64) -> Result<Segment, ArchiveError> {
-        let full = |segment: &Segment| segment.length + bytes > self.archive.segment_bytes;
+        let full = |segment: &Segment| segment.is_marked && segment.length + bytes > self.archive.segment_bytes;
         if self.segment.as_ref().is_some_and(|segment| full(segment) && segment.length > Header::SIZE as u64) {
             self.close()?;
         }
@@ -120,7 +126,7 @@ impl Writer {
         let file = begin().map_err(|source| self.archive.failed("begin", &name, source))?;
         self.archive.begun(number, header.len() as u64);
         self.archive.retire()?;
-        Ok(Segment { number, file, length: header.len() as u64, unsynced: 0 })
+        Ok(Segment { number, file, length: header.len() as u64, unsynced: 0, is_marked: true })
     }
 
     /// Encodes a block of as many parts as fit, at least one; the parts that are left.

@@ -79,6 +79,34 @@ fn the_cut_is_reported_and_a_position_behind_it_goes_on_after_it() {
 }
 
 #[test]
+fn a_batch_in_parts_is_read_as_it_comes_and_cut_whole_if_its_end_does_not() {
+    let disk = SimulatedDisk::new(1);
+    let mut log = written(&disk, 3, 700);
+    let last = log.archive.next_segment().0;
+    for first_seq in [13, 33, 53] {
+        log.append(None, &[block(0, first_seq, 20)]).unwrap();
+        assert_eq!(read_all(&log.archive, 0, 1, 10_000).unwrap(), expected(0, 1..first_seq + 20));
+        assert_eq!(log.archive.held_number(), 3);
+    }
+    // Its parts stay together, however long that makes their segment.
+    assert_eq!(log.archive.next_segment().0, last + 1);
+    let cut_off = SimulatedDisk::new(2);
+    for name in disk.list().unwrap() {
+        cut_off.put(&name, disk.bytes(&name));
+    }
+    let again = Written::open(&cut_off, &settings(4, 700)).unwrap();
+    assert_eq!((again.archive.held_number(), again.archive.last_seq(AccountId(0))), (3, 12));
+    assert!(again.archive.cut().is_some());
+
+    log.append(4, &[]).unwrap();
+    log.append(5, &[block(0, 73, 1)]).unwrap();
+    assert_eq!(log.archive.next_segment().0, last + 2);
+    let again = Written::open(&disk, &settings(5, 700)).unwrap();
+    assert_eq!((again.archive.held_number(), again.archive.cut()), (5, None));
+    assert_eq!(read_all(&again.archive, 0, 1, 10_000).unwrap(), expected(0, 1..74));
+}
+
+#[test]
 fn what_is_beyond_the_journal_is_cut() {
     for segment_bytes in [1_000, SEGMENT_BYTES] {
         for journal_end in 0..=12 {

@@ -50,9 +50,9 @@ impl Written {
         Ok(Self { writer: Writer::new(archive.clone()), archive })
     }
 
-    /// Appends what one batch brought, and writes it.
-    fn append(&mut self, number: u64, blocks: &[(AccountId, Block)]) -> Result<(), ArchiveError> {
-        self.archive.append(number, blocks);
+    /// Appends what one batch brought, or a part of it, and writes it.
+    fn append(&mut self, number: impl Into<Option<u64>>, blocks: &[(AccountId, Block)]) -> Result<(), ArchiveError> {
+        self.archive.append(number.into(), blocks);
         self.archive.sync();
         loop {
             match self.archive.queue.take() {

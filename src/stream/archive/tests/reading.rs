@@ -171,7 +171,7 @@ fn a_replay_appends_only_what_is_missing_however_its_blocks_are_cut() {
     assert_eq!(read_all(&log.archive, 0, 1, 500).unwrap(), expected(0, 1..15));
     assert_eq!(read_all(&log.archive, 1, 1, 500).unwrap(), expected(1, 1..10));
     log.archive.check().unwrap();
-    log.archive.append(13, &[block(1, 11, 1)]);
+    log.archive.append(Some(13), &[block(1, 11, 1)]);
     let hole = log.archive.check().unwrap_err().to_string();
     assert!(hole.ends_with("has the executions of account 1 up to 9, but 11 comes next"), "{hole}");
     assert!(matches!(log.archive.queue.take(), Work::Fail(_)));

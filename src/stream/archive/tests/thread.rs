@@ -14,13 +14,13 @@ async fn what_was_appended_is_written_and_durable_when_the_thread_has_ended() {
     let mut appended = archive.appended();
     let watermark = archive.watermark(AccountId(3));
     let (closing, ended) = archive.start(()).unwrap();
-    archive.append(1, &[block(3, 1, 2)]);
+    archive.append(Some(1), &[block(3, 1, 2)]);
     appended.changed().await.unwrap();
     assert_eq!((archive.last_seq(AccountId(3)), watermark.load(Ordering::Acquire)), (2, 2));
     for number in 2..=200 {
-        archive.append(number, &[block(3, number * 2 - 1, 2)]);
+        archive.append(Some(number), &[block(3, number * 2 - 1, 2)]);
     }
-    archive.append(210, &[]);
+    archive.append(Some(210), &[]);
     drop(closing);
     ended.wait().await.unwrap();
     assert_eq!((archive.held_number(), archive.synced_number()), (210, 210));
@@ -35,7 +35,7 @@ async fn syncing_on_request_says_how_far_it_came() {
     let disk = SimulatedDisk::new(1);
     let archive = opened(&disk, 0);
     let (_closing, _ended) = archive.start(()).unwrap();
-    archive.append(5, &[block(0, 1, 1)]);
+    archive.append(Some(5), &[block(0, 1, 1)]);
     archive.sync();
     // Each sync wakes the thread, which does what was asked of it before it takes anything more.
     while archive.synced_number() < 5 {
@@ -57,7 +57,7 @@ async fn a_failed_write_ends_the_thread_with_the_error_and_holds_up_nobody() {
         // More than may wait: this would block for ever if nobody let go.
         let mut block = BlockBuilder::new(number);
         block.push(|into| into.resize(2 * 1024 * 1024, b'x'));
-        archive.append(number, &[(AccountId(0), block.build())]);
+        archive.append(Some(number), &[(AccountId(0), block.build())]);
     }
     let error = ended.wait().await.unwrap_err().to_string();
     assert_eq!(error, "cannot write simulated/00000000000000000001.frames");
@@ -67,8 +67,8 @@ async fn a_failed_write_ends_the_thread_with_the_error_and_holds_up_nobody() {
 async fn a_hole_ends_the_thread() {
     let archive = opened(&SimulatedDisk::new(1), 0);
     let (_closing, ended) = archive.start(()).unwrap();
-    archive.append(1, &[block(0, 1, 1)]);
-    archive.append(2, &[block(0, 3, 1)]);
+    archive.append(Some(1), &[block(0, 1, 1)]);
+    archive.append(Some(2), &[block(0, 3, 1)]);
     assert!(matches!(ended.wait().await, Err(ArchiveError::Hole { last_seq: 1, found: 3, .. })));
 }
 
@@ -77,7 +77,7 @@ fn who_waits_without_a_runtime_is_woken() {
     let archive = opened(&SimulatedDisk::new(1), 0);
     let (_closing, _ended) = archive.start(()).unwrap();
     assert_eq!(archive.wait(0, Duration::ZERO), 0);
-    archive.append(1, &[block(0, 1, 1)]);
+    archive.append(Some(1), &[block(0, 1, 1)]);
     assert_eq!(archive.wait(0, Duration::from_secs(20)), 1);
     assert_eq!(archive.last_seq(AccountId(0)), 1);
 }
