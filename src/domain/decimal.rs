@@ -25,8 +25,6 @@ pub enum DecimalError {
     OutOfRange,
 }
 
-/// Digits after the point that any value may have.
-const SCALE_MAX: u8 = 18;
 /// Characters a number may be written in; longer texts are refused unread.
 const TEXT_MAX: usize = 64;
 /// `POWERS[n]` is 10^n.
@@ -49,6 +47,8 @@ pub(super) fn power_of_ten(exponent: u8) -> Option<i64> {
 impl Decimal {
     /// Zero.
     pub const ZERO: Self = Self { mantissa: 0, scale: 0 };
+    /// Digits after the point that any value may have.
+    pub const SCALE_MAX: u8 = 18;
 
     /// Makes `mantissa × 10^-scale`, normalised.
     ///
@@ -68,7 +68,7 @@ impl Decimal {
             mantissa /= 10;
             scale = scale.saturating_sub(1);
         }
-        if scale > SCALE_MAX {
+        if scale > Self::SCALE_MAX {
             return Err(DecimalError::OutOfRange);
         }
         Ok(Self { mantissa, scale })

@@ -1,4 +1,5 @@
-//! Quotes on their way to the executor: of each exchange and instrument, only the newest waits.
+//! Quotes on their way to the executor. Of each exchange and instrument the newest waits, and of those that it overtook the lowest
+//! and the highest, by the middle of bid and ask: a stop that a price reached for a moment fires, however busy the executor was.
 
 use std::{
     collections::BTreeMap,
@@ -9,28 +10,26 @@ use std::{
 };
 
 use super::{LaneCounts, WaitBuckets};
-use crate::domain::{Command, ExchangeName, InstrumentId};
+use crate::domain::{Command, Decimal, ExchangeName, InstrumentId};
 
 /// Whose quote, and for what.
 pub type QuoteKey = (ExchangeName, InstrumentId);
 
-/// The waiting quotes. Bounded by exchanges × instruments.
+/// The waiting quotes. Bounded by exchanges × instruments × 3.
 #[derive(Debug, Default)]
 pub(super) struct Conflated {
-    waiting: Mutex<BTreeMap<QuoteKey, Command>>,
+    waiting: Mutex<BTreeMap<QuoteKey, Kept>>,
     sent: AtomicU64,
     received: AtomicU64,
     replaced: AtomicU64,
 }
 
 impl Conflated {
-    /// Lets `command` wait in the place of any older one of the same key.
+    /// Lets `command` wait, and those of the same key that came before only as far as they are the lowest or the highest.
     pub(super) fn put(&self, key: QuoteKey, command: Command) {
         self.sent.fetch_add(1, Relaxed);
-        let older = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, command);
-        if older.is_some() {
-            self.replaced.fetch_add(1, Relaxed);
-        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replaced.fetch_add(waiting.entry(key).or_default().put(command), Relaxed);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -40,21 +39,95 @@ impl Conflated {
     /// Takes everything that waits.
     pub(super) fn take(&self, into: &mut Vec<Command>) {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        self.received.fetch_add(waiting.len() as u64, Relaxed);
-        into.extend(waiting.into_values());
+        let before = into.len();
+        into.extend(waiting.into_values().flat_map(|kept| kept.quotes));
+        self.received.fetch_add((into.len() - before) as u64, Relaxed);
     }
 
-    /// `dropped` are the quotes that a newer one took the place of; so here `sent = received + depth + dropped`.
+    /// `dropped` are the quotes that newer ones took the place of; so here `sent = received + depth + dropped`.
     pub(super) fn counts(&self) -> LaneCounts {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         LaneCounts {
             lane: "quotes",
             capacity: 0,
-            depth: waiting.len() as u64,
+            depth: waiting.values().map(|kept| kept.quotes.len() as u64).sum(),
             sent: self.sent.load(Relaxed),
             received: self.received.load(Relaxed),
             dropped: self.replaced.load(Relaxed),
             waits: WaitBuckets::default(),
+        }
+    }
+}
+
+/// What waits of one exchange and instrument, in the order in which it came.
+#[derive(Debug, Default)]
+struct Kept {
+    quotes: Vec<Command>,
+}
+
+impl Kept {
+    /// Keeps a newer one; how many need not be kept any more.
+    fn put(&mut self, newest: Command) -> u64 {
+        self.quotes.push(newest);
+        // Of equals the newest.
+        let middles =
+            || self.quotes.iter().enumerate().rev().filter_map(|(place, quote)| Some((middle_doubled(quote)?, place)));
+        let lowest = middles().min_by_key(|(middle, _)| *middle);
+        let extremes = [lowest, middles().max()].map(|extreme| extreme.map(|(_, place)| place));
+        let (before, last) = (self.quotes.len(), self.quotes.len() - 1);
+        let mut place = 0..;
+        self.quotes.retain(|_| place.next().is_some_and(|place| place == last || extremes.contains(&Some(place))));
+        (before - self.quotes.len()) as u64
+    }
+}
+
+/// Bid and ask together, in units of the finest scale; `None` where one is missing.
+fn middle_doubled(command: &Command) -> Option<i128> {
+    let Command::Quote(quote) = command else { return None };
+    Some(quote.bid?.to_units(Decimal::SCALE_MAX)? + quote.ask?.to_units(Decimal::SCALE_MAX)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Quote;
+
+    const KEY: fn() -> QuoteKey = || (ExchangeName::parse("binance").unwrap(), InstrumentId(0));
+
+    fn quote(bid: Option<i64>, ask: i64) -> Command {
+        let price = |mantissa| Decimal::new(mantissa, 1).unwrap();
+        let (exchange, instrument) = KEY();
+        let (bid, ask) = (bid.map(price), Some(price(ask)));
+        Command::Quote(Quote { exchange, instrument, bid, bid_size: None, ask, ask_size: None })
+    }
+
+    #[test]
+    fn the_newest_waits_with_the_lowest_and_the_highest_that_it_overtook_in_the_order_in_which_they_came() {
+        let withdrawal = Command::WithdrawQuotes { exchange: KEY().0, instrument: Some(KEY().1) };
+        let whole = |middle: i64| quote(Some(middle - 1), middle + 1);
+        for (sent, kept) in [
+            (vec![whole(100)], vec![0]),
+            (vec![whole(100), whole(105)], vec![0, 1]),
+            (vec![whole(100), whole(100), whole(100)], vec![2]),
+            (vec![whole(105), whole(95), whole(105), whole(95), whole(100)], vec![2, 3, 4]),
+            (vec![whole(100), whole(105), whole(95), whole(101)], vec![1, 2, 3]),
+            (vec![whole(100), whole(105), whole(95), whole(101), whole(94), whole(99)], vec![1, 4, 5]),
+            (vec![whole(100), whole(90), whole(80), whole(70)], vec![0, 3]),
+            (vec![whole(100), quote(None, 500), whole(90), quote(None, 1)], vec![0, 2, 3]),
+            (vec![whole(100), withdrawal.clone()], vec![0, 1]),
+            (vec![withdrawal, whole(100)], vec![1]),
+        ] {
+            let quotes = Conflated::default();
+            sent.iter().for_each(|quote| quotes.put(KEY(), quote.clone()));
+            let counts = quotes.counts();
+            assert_eq!(
+                (counts.sent, counts.depth, counts.dropped),
+                (sent.len() as u64, kept.len() as u64, (sent.len() - kept.len()) as u64)
+            );
+            let mut taken = Vec::new();
+            quotes.take(&mut taken);
+            assert_eq!(taken, kept.iter().map(|place: &usize| sent[*place].clone()).collect::<Vec<_>>());
+            assert_eq!((quotes.counts().received, quotes.is_empty()), (kept.len() as u64, true));
         }
     }
 }

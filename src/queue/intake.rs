@@ -108,7 +108,8 @@ impl Intake {
         matches!(self.shared.on_full, OnFull::Wait(_))
     }
 
-    /// Lets a quote, or the withdrawal of one, wait for the executor in the place of any older one of the same key.
+    /// Lets a quote, or the withdrawal of one, wait for the executor. Of those of the same key that wait already, only the lowest and
+    /// the highest stay.
     pub fn put_quote(&self, key: QuoteKey, command: Command) {
         self.shared.quotes.put(key, command);
         self.bell.notify_one();
