@@ -2,11 +2,15 @@
 
 use std::{
     collections::BTreeMap,
+    iter::Peekable,
     ops::Bound::{Excluded, Unbounded},
     sync::Arc,
 };
 
 use crate::domain::{AssetName, Money, Order, OrderId, Seq, Symbol};
+
+/// How many orders a list looks at before it lets others go first: executions are not shown while one looks.
+const LOOKED_AT_ONCE: usize = 1_024;
 
 /// An amount of one asset that an account has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,8 +133,26 @@ impl Account {
         }
     }
 
-    pub(super) fn orders(&self, query: &OrdersQuery) -> Listed {
-        let orders = self.kept(query);
+    /// Looks at some more orders, newest first, and adds those that a query asks for to `found`: where to look on, or `None` once
+    /// there are enough, or no more.
+    pub(super) fn look(&self, query: &OrdersQuery, after: Option<OrderId>, found: &mut Vec<Arc<Order>>) -> Option<OrderId> {
+        let mut open = newest(&self.open, after, query.status != StatusFilter::Closed);
+        let mut closed = newest(&self.closed, after, query.status != StatusFilter::Open);
+        let mut looked_at = None;
+        for _ in 0..LOOKED_AT_ONCE {
+            let is_open_newer = open.peek().map(|(id, _)| *id) > closed.peek().map(|(id, _)| *id);
+            let newer = if is_open_newer { open.next() } else { closed.next() };
+            let (id, order) = newer.filter(|_| found.len() < query.limit)?;
+            if query.symbol.is_none_or(|symbol| order.symbol == symbol) {
+                found.push(order.clone());
+            }
+            looked_at = Some(*id);
+        }
+        looked_at
+    }
+
+    /// What was found, and whether others belong among it.
+    pub(super) fn listed(&self, query: &OrdersQuery, orders: Vec<Arc<Order>>) -> Listed {
         let forgotten = self.forgotten.filter(|forgotten| {
             // A full page leaves no room for older ones.
             let full = orders.len() >= query.limit;
@@ -139,29 +161,81 @@ impl Account {
         });
         Listed { orders, forgotten: forgotten.map(|forgotten| forgotten.through) }
     }
+}
 
-    fn kept(&self, query: &OrdersQuery) -> Vec<Arc<Order>> {
-        let before = query.after.map_or(Unbounded, Excluded);
-        let newest = |orders: &'_ BTreeMap<OrderId, Arc<Order>>| -> Vec<Arc<Order>> {
-            let wanted = |order: &&Arc<Order>| query.symbol.is_none_or(|symbol| order.symbol == symbol);
-            orders
-                .range((Unbounded, before))
-                .rev()
-                .map(|(_, order)| order)
-                .filter(wanted)
-                .take(query.limit)
-                .cloned()
-                .collect()
-        };
-        match query.status {
-            StatusFilter::Open => newest(&self.open),
-            StatusFilter::Closed => newest(&self.closed),
-            StatusFilter::All => {
-                let mut all = newest(&self.open);
-                all.extend(newest(&self.closed));
-                all.sort_unstable_by_key(|order| std::cmp::Reverse(order.order_id));
-                all.truncate(query.limit);
-                all
+/// Orders that are older than one, newest first; none if none are wanted.
+fn newest(
+    orders: &BTreeMap<OrderId, Arc<Order>>,
+    after: Option<OrderId>,
+    wanted: bool,
+) -> Peekable<impl Iterator<Item = (&OrderId, &Arc<Order>)>> {
+    let older = wanted.then(|| orders.range((Unbounded, after.map_or(Unbounded, Excluded))).rev());
+    older.into_iter().flatten().peekable()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{AccountId, Decimal, Nanos, OrderType, Side, Status, TimeInForce};
+
+    fn order(id: u64) -> Arc<Order> {
+        let symbol = Symbol::parse(if id.is_multiple_of(700) { "BTC/USDT" } else { "ETH/USDT" }).unwrap();
+        let status = if id.is_multiple_of(3) { Status::Canceled } else { Status::Open };
+        let one = Decimal::new(1, 0).unwrap();
+        Arc::new(Order {
+            order_id: OrderId(id),
+            client_order_id: None,
+            account: AccountId(0),
+            symbol,
+            side: Side::Buy,
+            order_type: OrderType::Limit,
+            time_in_force: TimeInForce::Gtc,
+            expire_at: None,
+            quantity: one,
+            price: Some(one),
+            trigger_price: None,
+            status,
+            cum_qty: Decimal::ZERO,
+            leaves_qty: Decimal::ZERO,
+            avg_price: None,
+            code: None,
+            reason: None,
+            created_at: Nanos(0),
+            updated_at: Nanos(0),
+        })
+    }
+
+    #[test]
+    fn a_list_has_the_same_orders_however_often_it_lets_others_go_first() {
+        const ORDERS: u64 = 4 * LOOKED_AT_ONCE as u64;
+        let mut account = Account::default();
+        (1..=ORDERS).for_each(|id| account.put(order(id)));
+        for status in [StatusFilter::Open, StatusFilter::Closed, StatusFilter::All] {
+            for symbol in [None, Symbol::parse("BTC/USDT").ok(), Symbol::parse("XRP/USDT").ok()] {
+                for (after, limit) in [(None, 1), (None, 3_000), (Some(2_100), 2), (Some(2_100), 10_000), (Some(1), 9)] {
+                    let query = OrdersQuery { status, symbol, after: after.map(OrderId), limit };
+                    let (mut found, mut next, mut looks) = (Vec::new(), query.after, 0);
+                    loop {
+                        next = account.look(&query, next, &mut found);
+                        looks += 1;
+                        if next.is_none() {
+                            break;
+                        }
+                    }
+                    let wanted = |order: &Arc<Order>| {
+                        let of_status = match status {
+                            StatusFilter::Open => !order.status.is_terminal(),
+                            StatusFilter::Closed => order.status.is_terminal(),
+                            StatusFilter::All => true,
+                        };
+                        of_status && symbol.is_none_or(|symbol| order.symbol == symbol)
+                    };
+                    let expected: Vec<_> =
+                        (1..after.unwrap_or(ORDERS + 1)).rev().map(order).filter(wanted).take(limit).collect();
+                    assert_eq!(found, expected, "{query:?}");
+                    let looked_at = found.last().filter(|_| found.len() == limit).map_or(0, |last| last.order_id.0);
+                    assert!(looks <= (ORDERS - looked_at) as usize / LOOKED_AT_ONCE + 1, "{query:?}");
+                }
             }
         }
     }

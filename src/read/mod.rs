@@ -195,10 +195,17 @@ impl ReadModel {
         }
     }
 
-    /// The orders of an account that a query asks for, newest first.
+    /// The orders of an account that a query asks for, newest first; each as it was when it was looked at.
     pub fn orders(&self, account: AccountId, query: &OrdersQuery) -> Listed {
-        let state = self.read();
-        state.accounts.get(account.0 as usize).map(|account| account.orders(query)).unwrap_or_default()
+        let (mut found, mut after) = (Vec::new(), query.after);
+        loop {
+            let state = self.read();
+            let Some(account) = state.accounts.get(account.0 as usize) else { return Listed::default() };
+            after = account.look(query, after, &mut found);
+            if after.is_none() {
+                return account.listed(query, found);
+            }
+        }
     }
 
     /// How many open orders an account has, and its balances.
