@@ -1,11 +1,12 @@
 //! One connection: it reads requests, writes answers and everything its cursors come upon, until one side has enough.
 
+mod end;
+
 use std::{future::Future, pin::Pin, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::{
-    io::AsyncReadExt,
     net::TcpStream,
     sync::watch,
     task::unconstrained,
@@ -25,7 +26,7 @@ use super::{
     cancel_all,
     duplex::Duplex,
     message::{self, Asked, Said, Speaker},
-    outbox::{Finish, Outbox},
+    outbox::Outbox,
     pulse::{Pulse, Silence},
     seats::Seat,
     status::Status,
@@ -33,6 +34,7 @@ use super::{
 };
 use crate::domain::{AccountId, AccountName, MomentText, Scope};
 use crate::stream::TextFrames;
+use end::End;
 
 /// How much is read from a socket at once. tungstenite keeps and clears this much for every connection, at every read.
 const READ_BUFFER: usize = 8 * 1024;
@@ -42,8 +44,6 @@ const WRITE_BUFFER: usize = 64 * 1024;
 const OUT_BYTES_MAX: usize = 512 * 1024;
 /// How long a closing connection may take to take what is left for it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How much of what a client still sends is read after the close frame, so that it gets to read that frame.
-const LINGER_BYTES: u64 = 1024 * 1024;
 /// A ping frame, as a server writes it: final, unmasked, empty.
 const PING: &[u8] = &[0x89, 0];
 /// How often a heartbeat is sent.
@@ -72,43 +72,6 @@ pub(super) struct Session {
 
 /// A message on its way to being understood.
 type Held = Pin<Box<dyn Future<Output = Said> + Send>>;
-
-/// Why a connection ends.
-enum End {
-    /// The client is gone.
-    Gone,
-    /// The client closed it, with this code.
-    Left(u16),
-    /// The venue shuts down: with this code and reason.
-    Shutdown(u16, &'static str),
-    /// The client cannot be served any more.
-    Closed(u16, String),
-    /// Its key is none.
-    Denied,
-    /// It lost its place.
-    Lost(Lost),
-}
-
-impl End {
-    /// The venue's close code; `None` if it was the client that went.
-    fn code(&self) -> Option<u16> {
-        match self {
-            Self::Gone | Self::Left(_) => None,
-            Self::Shutdown(code, _) => Some(*code),
-            Self::Closed(code, _) => Some(*code),
-            Self::Denied => Some(4001),
-            Self::Lost(Lost::Gap { .. }) => Some(4010),
-            Self::Lost(Lost::Unreadable) => Some(1011),
-            Self::Lost(Lost::Slow { .. }) => Some(4008),
-        }
-    }
-}
-
-impl From<Lost> for End {
-    fn from(lost: Lost) -> Self {
-        Self::Lost(lost)
-    }
-}
 
 impl Session {
     /// A session on an upgraded stream; `early` is what was read beyond the handshake.
@@ -200,48 +163,6 @@ impl Session {
         }
         let beat = Status::new("heartbeat", self.last_seq());
         self.outbox.push(Status { ts: Some((self.state.now)()), ..beat }.frame());
-    }
-
-    /// Says why, closes, and lets the client read it.
-    async fn end(mut self, end: End) {
-        match end {
-            End::Gone => return,
-            End::Shutdown(code, reason) => {
-                // What the drained queue brought is sent before the goodbye.
-                drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
-                self.outbox.push(Status::new("shutdown", self.last_seq()).frame());
-                self.outbox.close(code, reason, Finish::All).await;
-            }
-            End::Denied => {
-                drop(tokio::time::timeout(LAST_WORDS, self.catch_up()).await);
-                self.outbox.close(4001, "not authorised", Finish::All).await;
-            }
-            End::Left(code) => {
-                drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
-                self.outbox.close(code, "", Finish::All).await;
-            }
-            End::Closed(code, reason) => {
-                drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
-                self.outbox.close(code, &reason, Finish::All).await;
-            }
-            End::Lost(Lost::Gap { oldest_seq, last_seq }) => {
-                drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
-                let gap = Status { oldest_seq: Some(oldest_seq), ..Status::new("gap", Some(last_seq)) };
-                self.outbox.push(gap.frame());
-                self.outbox.close(4010, "gap", Finish::All).await;
-            }
-            End::Lost(Lost::Unreadable) => {
-                drop(tokio::time::timeout(LAST_WORDS, self.answer_all()).await);
-                self.outbox.close(1011, "internal error", Finish::All).await;
-            }
-            End::Lost(Lost::Slow { last_seq }) => {
-                tracing::info!(connection = self.speaker.connection.0, last_seq, "closing a socket that is too slow");
-                self.outbox.close(4008, &format!("slow consumer, last_seq={last_seq}"), Finish::Frame).await;
-            }
-        }
-        let mut unread = self.inbound.into_inner().take(LINGER_BYTES);
-        // However this ends, the connection does.
-        drop(tokio::time::timeout(LAST_WORDS, tokio::io::copy(&mut unread, &mut tokio::io::sink())).await);
     }
 
     /// How the venue's end is told.
