@@ -38,8 +38,14 @@ impl Executions {
         Self { account, ring: Arc::new(ring), archive }
     }
 
-    pub(super) fn append(&self, block: Block) {
-        self.ring.append(block);
+    /// Appends what a batch brought, or a part of that, of which `more` is to come.
+    pub(super) fn append(&self, block: Block, more: bool) {
+        self.ring.append_part(block, more);
+    }
+
+    /// How many executions there are from `seq` on, not counting those of the batch that brought most of them.
+    pub fn lag_without_a_burst(&self, seq: u64) -> u64 {
+        self.ring.lag_without_a_burst(seq)
     }
 
     /// The last there is; 0 if there is none.

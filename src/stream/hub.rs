@@ -180,7 +180,7 @@ impl Hub {
         let public = !trades.is_empty() || !books.is_empty();
         for (account, block) in &executions {
             if let Some(log) = self.executions(*account) {
-                log.append(block.clone());
+                log.append(block.clone(), number.is_none());
             }
         }
         for (instrument, block) in trades {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::Range,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
@@ -38,6 +39,10 @@ struct Blocks {
     next_seq: u64,
     /// How many blocks at the end have not been merged.
     small: usize,
+    /// Frames that came at once and are many, of which some are kept; oldest first.
+    bursts: VecDeque<Range<u64>>,
+    /// Whether more of the newest is to come.
+    in_burst: bool,
 }
 
 /// What a log had for a reader.
@@ -58,7 +63,14 @@ pub enum Read {
 impl Log {
     /// An empty log whose first frame will have `first_seq`, keeping at least `frames_kept`.
     pub fn new(first_seq: u64, frames_kept: u64) -> Self {
-        let blocks = Blocks { blocks: VecDeque::new(), oldest_seq: first_seq, next_seq: first_seq, small: 0 };
+        let blocks = Blocks {
+            blocks: VecDeque::new(),
+            oldest_seq: first_seq,
+            next_seq: first_seq,
+            small: 0,
+            bursts: VecDeque::new(),
+            in_burst: false,
+        };
         let last_seq = watch::Sender::new(first_seq - 1);
         Self { frames_kept, kept_elsewhere: None, blocks: RwLock::new(blocks), last_seq }
     }
@@ -74,25 +86,37 @@ impl Log {
     ///
     /// If the block does not follow on the last one: a sequence would be skipped or repeated.
     pub fn append(&self, block: Block) {
-        self.append_with(|next_seq| {
+        self.append_part(block, false);
+    }
+
+    /// The same, of a batch of which `more` is to come, or not.
+    ///
+    /// # Panics
+    ///
+    /// As [`Log::append`].
+    pub fn append_part(&self, block: Block, more: bool) {
+        let dense = |next_seq| {
             assert_eq!(block.first_seq, next_seq, "a log's sequence is dense");
             block
-        });
+        };
+        self.append_with(dense, more);
     }
 
     /// Appends one frame, whose payload `write` makes.
     pub fn push(&self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.append_with(|next_seq| {
+        let one = |next_seq| {
             let mut block = BlockBuilder::new(next_seq);
             block.push(write);
             block.build()
-        });
+        };
+        self.append_with(one, false);
     }
 
-    fn append_with(&self, block: impl FnOnce(u64) -> Block) {
+    fn append_with(&self, block: impl FnOnce(u64) -> Block, more: bool) {
         let last_seq = {
             let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
             let block = block(blocks.next_seq);
+            blocks.note_burst(&block, more);
             let kept_elsewhere = self.kept_elsewhere.as_ref().map_or(u64::MAX, |seq| seq.load(Ordering::Acquire));
             blocks.append(block, self.frames_kept, kept_elsewhere);
             blocks.next_seq - 1
@@ -113,6 +137,13 @@ impl Log {
     /// The sequence of the oldest frame that is kept.
     pub fn oldest_seq(&self) -> u64 {
         self.read_blocks().oldest_seq
+    }
+
+    /// How many frames there are from `seq` on, not counting those of the batch that brought most of them.
+    pub fn lag_without_a_burst(&self, seq: u64) -> u64 {
+        let blocks = self.read_blocks();
+        let left = |burst: &Range<u64>| burst.end.saturating_sub(burst.start.max(seq));
+        blocks.next_seq.saturating_sub(seq) - blocks.bursts.iter().map(left).max().unwrap_or(0)
     }
 
     /// A receiver that changes whenever there is more.
@@ -167,6 +198,16 @@ impl Blocks {
             self.oldest_seq = oldest.next_seq();
             self.blocks.pop_front();
         }
+    }
+
+    fn note_burst(&mut self, block: &Block, more: bool) {
+        match self.bursts.back_mut().filter(|_| self.in_burst) {
+            Some(burst) => burst.end = block.next_seq(),
+            None if more || block.bytes.len() >= LARGE_BYTES => self.bursts.push_back(block.first_seq..block.next_seq()),
+            None => {}
+        }
+        self.in_burst = more;
+        while self.bursts.pop_front_if(|burst| burst.end <= self.oldest_seq).is_some() {}
     }
 
     fn merge_small(&mut self) {
@@ -290,6 +331,29 @@ mod tests {
             log.append(block(log.last_seq() + 1, 1));
             assert_eq!(log.oldest_seq(), oldest_seq, "{kept} are kept elsewhere");
         }
+    }
+
+    #[test]
+    fn what_one_batch_brings_is_no_lag_however_it_comes() {
+        let log = Log::new(1, 30_000);
+        log.append(block(1, 3));
+        assert_eq!(log.lag_without_a_burst(2), 2);
+        log.append_part(block(4, 2), true);
+        log.append_part(block(6, 2), true);
+        log.append_part(block(8, 1), false);
+        log.append(block(9, 5));
+        // Of 4 to 13, those up to 8 came at once.
+        assert_eq!([2, 4, 7, 9, 14].map(|seq| log.lag_without_a_burst(seq)), [7, 5, 5, 5, 0]);
+        let many = LARGE_BYTES as u64 / 6;
+        log.append(block(14, many));
+        assert_eq!([2, 14, 20].map(|seq| log.lag_without_a_burst(seq)), [12, 0, 0]);
+        log.append(block(14 + many, 2));
+        assert_eq!([2, 14, 20].map(|seq| log.lag_without_a_burst(seq)), [14, 2, 2]);
+        for number in 0..40 {
+            log.append(block(16 + many + number * many, many));
+        }
+        let bursts = log.read_blocks().bursts.len() as u64;
+        assert!((30_000 / many..30_000 / many + 3).contains(&bursts), "those that are kept: {bursts}");
     }
 
     #[tokio::test]

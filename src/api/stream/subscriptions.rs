@@ -137,10 +137,8 @@ struct Following {
     seq: u64,
     /// What is being read from disk, while the next frame is not in memory any more.
     reading: Option<Pin<Box<dyn Future<Output = Older> + Send>>>,
-    /// Whether the connection has once been at the end.
+    /// Whether the connection has been at the end, and has not had more at once since than it may fall behind.
     live: bool,
-    /// Whether it was when it was last sent anything.
-    was_at_end: bool,
 }
 
 /// Why a connection cannot go on.
@@ -243,7 +241,7 @@ impl Subscriptions {
         if seq < oldest_seq || seq > last_seq + 1 {
             return Err(Lost::Gap { oldest_seq, last_seq });
         }
-        self.executions = Some(Following { account, log: log.clone(), seq, reading: None, live: false, was_at_end: false });
+        self.executions = Some(Following { account, log: log.clone(), seq, reading: None, live: false });
         Ok(())
     }
 
@@ -317,8 +315,8 @@ impl Subscriptions {
     }
 
     /// Checks that a connection that takes nothing at the moment is not too far behind.
-    pub(super) fn check_lag(&self) -> Result<(), Lost> {
-        match &self.executions {
+    pub(super) fn check_lag(&mut self) -> Result<(), Lost> {
+        match &mut self.executions {
             Some(executions) => executions.check_lag(self.lag_limit),
             None => Ok(()),
         }
@@ -327,11 +325,7 @@ impl Subscriptions {
 
 impl Following {
     fn fill(&mut self, lag_limit: u64, out: &mut VecDeque<Bytes>) -> Result<(), Lost> {
-        match self.check_lag(lag_limit) {
-            // It has taken all that there was: it is not slow, but more came at once than it may fall behind.
-            Err(_) if self.was_at_end => self.live = false,
-            checked => checked?,
-        }
+        self.check_lag(lag_limit)?;
         if self.reading.is_some() {
             return Ok(());
         }
@@ -339,8 +333,7 @@ impl Following {
         match self.log.newer(self.seq, READ_BYTES, out) {
             Some(Read::Frames { next_seq }) => {
                 self.seq = next_seq;
-                self.was_at_end = next_seq > last_seq;
-                self.live |= self.was_at_end;
+                self.live |= next_seq > last_seq;
             }
             Some(Read::Gone { .. }) => return Err(Lost::Slow { last_seq }),
             None => self.reading = Some(Box::pin(self.log.older(self.seq, DISK_READ_BYTES))),
@@ -365,10 +358,16 @@ impl Following {
         }
     }
 
-    fn check_lag(&self, lag_limit: u64) -> Result<(), Lost> {
+    /// Checks that it has not fallen behind. What one batch brings is no falling behind: it is caught up with.
+    fn check_lag(&mut self, lag_limit: u64) -> Result<(), Lost> {
         let last_seq = self.log.last_seq();
-        let lag = (last_seq + 1).saturating_sub(self.seq);
-        if self.live && lag > lag_limit { Err(Lost::Slow { last_seq }) } else { Ok(()) }
+        if self.live && (last_seq + 1).saturating_sub(self.seq) > lag_limit {
+            if self.log.lag_without_a_burst(self.seq) > lag_limit {
+                return Err(Lost::Slow { last_seq });
+            }
+            self.live = false;
+        }
+        Ok(())
     }
 }
 
