@@ -29,7 +29,9 @@ use anyhow::{Context, anyhow};
 use tokio::{net::TcpListener, runtime::Handle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::api::{self, Access, Keyring, Limits, RateSettings, Rates, Seats, Shared, State, StreamLimits, Worker};
+use crate::api::{
+    self, Access, Keyring, Limits, QuotesByHand, RateSettings, Rates, Seats, Shared, State, StreamLimits, Worker,
+};
 use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, RateLimitConfig};
 use crate::read::ReadModel;
 use crate::telemetry::Metrics;
@@ -174,6 +176,7 @@ impl App {
             history: venue.history,
             hub: venue.hub,
             board: market.board.clone(),
+            by_hand: QuotesByHand::default(),
             metrics,
             now: system_clock,
             journal_failed: venue.journal_failed,

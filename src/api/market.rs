@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State as Shared, response::Response};
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, oneshot};
 
 use super::{
     Problem, State,
@@ -78,6 +79,13 @@ pub(super) async fn quotes(Shared(state): Shared<State>) -> Json<Vec<Row>> {
     Json(state.board.rows((state.now)()))
 }
 
+/// Quotes by hand on their way: each is on the board after those that were queued before it, as it is in the books.
+#[derive(Debug, Default)]
+pub struct QuotesByHand {
+    /// Ends once the last of them is on the board, or refused.
+    last: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
 /// `POST /quotes`
 pub(super) async fn post_quote(
     Shared(state): Shared<State>,
@@ -86,14 +94,33 @@ pub(super) async fn post_quote(
 ) -> Result<Response, Problem> {
     let request: QuoteRequest<'_> = body.parse()?;
     let (instrument, quote) = request.check(|symbol| state.read.instrument(symbol))?;
-    let pending = entry::quote(&state, quote.clone()).await?;
-    let done = entry::finish(&state, account, pending).await?;
-    let update = Update::from_quote(&quote, instrument.spec.symbol, (state.now)());
-    if let Err(full) = state.board.record(&update) {
+    let symbol = instrument.spec.symbol;
+    let (done, is_done) = oneshot::channel::<()>();
+    let (pending, before) = {
+        let mut last = state.by_hand.last.lock().await;
+        (entry::quote(&state, quote.clone()).await?, last.replace(is_done))
+    };
+    // Who asked may leave: what moves the book is shown all the same.
+    let shown = tokio::spawn(async move {
+        let finished = entry::finish(&state, account, pending).await;
+        if let Some(before) = before {
+            // Its sender never says anything, it is dropped.
+            before.await.ok();
+        }
+        if finished.is_ok() {
+            show(&state, &Update::from_quote(&quote, symbol, (state.now)()));
+        }
+        drop(done);
+        finished
+    });
+    shown.await.map_err(|_| Problem::internal())?.map(respond)
+}
+
+fn show(state: &State, update: &Update) {
+    if let Err(full) = state.board.record(update) {
         tracing::warn!(%full, "a quote by hand moved the book and is not shown among the quotes");
     }
-    publish_quote(&state.hub, &update);
-    Ok(respond(done))
+    publish_quote(&state.hub, update);
 }
 
 /// A price update, as the `quotes` channel sends it.

@@ -52,6 +52,7 @@ use tower::ServiceExt;
 
 pub use access::{Access, Keyring};
 pub use limits::Limits;
+pub use market::QuotesByHand;
 pub(crate) use market::publish_quote;
 pub(crate) use probes::lanes;
 pub use problem::{FieldError, Problem, RequestOutcome};
@@ -94,6 +95,8 @@ pub struct Shared {
     pub hub: Arc<Hub>,
     /// The exchanges' quotes.
     pub board: Board,
+    /// Those that are on their way there by hand.
+    pub by_hand: QuotesByHand,
     /// What is counted.
     pub metrics: Metrics,
     /// Where the time comes from.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::socket::Socket;
-use crate::venue::{Venue, limit, market, with};
+use crate::venue::{PATIENCE, Venue, limit, market, with};
 
 const EMPTY_BOOK: &str = r#"
 [[instruments]]
@@ -252,6 +254,36 @@ async fn quotes_by_hand_are_told_on_their_channel_and_listed_with_the_best() {
     let row = rows.as_array().unwrap().iter().find(|row| row["symbol"] == "BTC/USDT").unwrap();
     assert_eq!((&row["best"]["bid"], &row["best"]["bid_exchange"]), (&json!("42000"), &json!("static")));
     assert_eq!(row["exchanges"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn quotes_by_hand_at_once_end_on_the_board_as_in_the_book_though_who_sent_them_has_left() {
+    let venue = Venue::spawn("").await;
+    for round in 0..20 {
+        let quote = |number: u32| {
+            let bid = 43_000 + round * 10 + number;
+            json!({"exchange":"x","symbol":"BTC/USDT","bid":bid.to_string(),"ask":(bid + 1_000).to_string()})
+        };
+        let staying = (0..6).map(|number| {
+            let quote = quote(number);
+            let venue = &venue;
+            async move { venue.quote(&quote).await }
+        });
+        let leaving = (6..9).map(|number| {
+            let body = quote(number).to_string();
+            let head = format!("POST /quotes HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n", venue.addr, body.len());
+            let request = format!("{head}content-type: application/json\r\n\r\n{body}");
+            async move { TcpStream::connect(venue.addr).await.unwrap().write_all(request.as_bytes()).await.unwrap() }
+        });
+        join(join_all(staying), join_all(leaving)).await;
+        let same = async || {
+            let (rows, book) = (venue.get("/quotes").await.body, venue.get("/book/BTC-USDT?depth=1").await.body);
+            let exchanges = rows[0]["exchanges"].as_array().unwrap();
+            let shown = exchanges.iter().find(|row| row["exchange"] == "x").unwrap();
+            shown["bid"] == book["bids"][0][0]
+        };
+        timeout(PATIENCE, async { while !same().await {} }).await.expect("the board shows what is in the book");
+    }
 }
 
 #[tokio::test]
