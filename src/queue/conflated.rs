@@ -1,5 +1,6 @@
-//! Quotes on their way to the executor. Of each exchange and instrument the newest waits, and of those that it overtook the lowest
-//! and the highest, by the middle of bid and ask: a stop that a price reached for a moment fires, however busy the executor was.
+//! Quotes on their way to the executor: of each exchange and instrument, the newest waits. Where no other exchange's quote for the
+//! instrument waits, so do the lowest and the highest that it overtook, by the middle of bid and ask: a stop that a price reached for a
+//! moment fires, however busy the executor was. Where others wait, too, those would meet quotes that never stood beside them.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +16,10 @@ use crate::domain::{Command, Decimal, ExchangeName, InstrumentId};
 /// Whose quote, and for what.
 pub type QuoteKey = (ExchangeName, InstrumentId);
 
-/// The waiting quotes. Bounded by exchanges × instruments × 3.
+/// The waiting quotes. Bounded by exchanges × instruments, and two more an instrument.
 #[derive(Debug, Default)]
 pub(super) struct Conflated {
-    waiting: Mutex<BTreeMap<QuoteKey, Kept>>,
+    waiting: Mutex<BTreeMap<InstrumentId, BTreeMap<ExchangeName, Kept>>>,
     sent: AtomicU64,
     received: AtomicU64,
     replaced: AtomicU64,
@@ -26,10 +27,15 @@ pub(super) struct Conflated {
 
 impl Conflated {
     /// Lets `command` wait, and those of the same key that came before only as far as they are the lowest or the highest.
-    pub(super) fn put(&self, key: QuoteKey, command: Command) {
+    pub(super) fn put(&self, (exchange, instrument): QuoteKey, command: Command) {
         self.sent.fetch_add(1, Relaxed);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.replaced.fetch_add(waiting.entry(key).or_default().put(command), Relaxed);
+        let of_instrument = waiting.entry(instrument).or_default();
+        let mut replaced = of_instrument.entry(exchange).or_default().put(command);
+        if of_instrument.len() > 1 {
+            replaced += of_instrument.values_mut().map(Kept::keep_newest).sum::<u64>();
+        }
+        self.replaced.fetch_add(replaced, Relaxed);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -40,7 +46,7 @@ impl Conflated {
     pub(super) fn take(&self, into: &mut Vec<Command>) {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let before = into.len();
-        into.extend(waiting.into_values().flat_map(|kept| kept.quotes));
+        into.extend(waiting.into_values().flat_map(BTreeMap::into_values).flat_map(|kept| kept.quotes));
         self.received.fetch_add((into.len() - before) as u64, Relaxed);
     }
 
@@ -50,7 +56,7 @@ impl Conflated {
         LaneCounts {
             lane: "quotes",
             capacity: 0,
-            depth: waiting.values().map(|kept| kept.quotes.len() as u64).sum(),
+            depth: waiting.values().flat_map(BTreeMap::values).map(|kept| kept.quotes.len() as u64).sum(),
             sent: self.sent.load(Relaxed),
             received: self.received.load(Relaxed),
             dropped: self.replaced.load(Relaxed),
@@ -79,6 +85,13 @@ impl Kept {
         self.quotes.retain(|_| place.next().is_some_and(|place| place == last || extremes.contains(&Some(place))));
         (before - self.quotes.len()) as u64
     }
+
+    /// Keeps the newest alone; how many need not be kept any more.
+    fn keep_newest(&mut self) -> u64 {
+        let older = self.quotes.len().saturating_sub(1);
+        self.quotes.drain(..older);
+        older as u64
+    }
 }
 
 /// Bid and ask together, in units of the finest scale; `None` where one is missing.
@@ -99,6 +112,22 @@ mod tests {
         let (exchange, instrument) = KEY();
         let (bid, ask) = (bid.map(price), Some(price(ask)));
         Command::Quote(Quote { exchange, instrument, bid, bid_size: None, ask, ask_size: None })
+    }
+
+    #[test]
+    fn where_two_exchanges_wait_no_quote_meets_one_that_never_stood_beside_it() {
+        let other = ExchangeName::parse("kraken").unwrap();
+        let quotes = Conflated::default();
+        for middle in [80, 100] {
+            quotes.put((other, KEY().1), quote(Some(middle - 1), middle + 1));
+        }
+        assert_eq!(quotes.counts().depth, 2);
+        quotes.put(KEY(), quote(Some(79), 81));
+        quotes.put((KEY().0, InstrumentId(1)), quote(Some(79), 81));
+        assert_eq!((quotes.counts().depth, quotes.counts().dropped), (3, 1));
+        let mut taken = Vec::new();
+        quotes.take(&mut taken);
+        assert!(taken.contains(&quote(Some(99), 101)) && !taken.contains(&quote(Some(79), 100)));
     }
 
     #[test]
