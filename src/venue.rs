@@ -292,6 +292,7 @@ fn start_journal(
         read: release.read.clone(),
         hub: release.hub.clone(),
         journal: disk.clone(),
+        journal_is_synced: config.mode == JournalMode::Fsync,
         snapshots,
         executions: archive,
         admission: release.admission.clone(),

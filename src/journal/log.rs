@@ -203,7 +203,11 @@ pub fn make_durable(disk: &dyn Disk, recovered: &Recovered) -> Result<(), Journa
 }
 
 /// Makes durable whatever segments there are.
-fn sync_all(disk: &dyn Disk) -> Result<(), JournalError> {
+///
+/// # Errors
+///
+/// [`JournalError::Io`] if a segment or the folder cannot be synced.
+pub fn sync_all(disk: &dyn Disk) -> Result<(), JournalError> {
     let failed = |name: &str, source| JournalError::Io { doing: "sync", file: disk.path(name), source };
     let names = disk.list().map_err(|source| failed("", source))?;
     for name in names.iter().filter(|name| segment_first(name).is_some()) {

@@ -52,7 +52,7 @@ pub use codec::{Fault, decode, encode};
 pub use error::{Damage, JournalError};
 pub use gate::Gate;
 pub use lock::Lock;
-pub use log::{Durability, SEGMENT_BYTES, Settings, make_durable};
+pub use log::{Durability, SEGMENT_BYTES, Settings, make_durable, sync_all};
 pub use memory::Memory;
 pub use pulse::Pulse;
 pub use reader::{Frame, Framed, ReadAhead, Reader, Recovered, Torn, find_end};

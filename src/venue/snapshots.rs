@@ -27,7 +27,7 @@ use crate::config::Retain;
 use crate::disk::Disk;
 use crate::engine::{Limits, RULES};
 use crate::executor::{Public, Replica, entries};
-use crate::journal::{Lock, Reader, Record, Snapshot, Snapshots, retire};
+use crate::journal::{Lock, Reader, Record, Snapshot, Snapshots, retire, sync_all};
 use crate::queue::{Admission, Entry};
 use crate::read::ReadModel;
 use crate::stream::{Hub, archive::Archive};
@@ -50,6 +50,8 @@ pub(super) struct Keeper {
     /// Where their numbers are.
     pub(super) hub: Arc<Hub>,
     pub(super) journal: Arc<dyn Disk>,
+    /// Whether what is in the journal is durable: else it is made so first, as no snapshot may outlast what it was made of.
+    pub(super) journal_is_synced: bool,
     pub(super) snapshots: Snapshots,
     /// What the journal has to be kept for too.
     pub(super) executions: Arc<Archive>,
@@ -269,6 +271,9 @@ impl Thread {
 
     fn write(&mut self, replica: &Replica, entries: &[Entry], started: Instant) -> anyhow::Result<()> {
         self.await_executions(replica.number())?;
+        if !self.keeper.journal_is_synced {
+            sync_all(self.keeper.journal.as_ref())?;
+        }
         let Keeper { snapshots, admission, epoch, ids, .. } = &self.keeper;
         let number = replica.number();
         let mut snapshot = Snapshot {
