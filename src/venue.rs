@@ -342,6 +342,10 @@ impl Gate<Effects> for Exit {
         self.release.release(ready);
         self.pace.released(number);
     }
+
+    fn catch_up(&mut self, (_, ready): &mut Self::Ready) -> bool {
+        self.release.catch_up(ready)
+    }
 }
 
 /// An epoch as people see it.

@@ -28,8 +28,6 @@ pub struct Effects {
     pub(super) balances: Vec<(AccountId, Vec<read::Balance>)>,
     /// Instruments that were halted (true) or resumed, in order.
     pub(super) halts: Vec<(InstrumentId, bool)>,
-    /// Client ids whose requests were executed.
-    pub(super) kept: Vec<Entry>,
     /// Who is answered without a command having been applied, and what.
     pub(super) replies: Vec<(Reply, Answer)>,
     /// What the batch's numbers stand for: the same for all batches, until a command changes it.
@@ -49,6 +47,8 @@ pub(super) struct Step {
     /// How many of the batch's executions are of this command and those before it.
     pub(super) executions: usize,
     pub(super) outcome: Outcome,
+    /// What is remembered of its client id.
+    pub(super) entry: Option<Entry>,
     /// Who is answered.
     pub(super) reply: Option<Reply>,
 }
@@ -96,7 +96,14 @@ impl Batch {
     }
 
     /// Takes in a command that was applied: its executions are the events' from `first` on.
-    pub(super) fn applied(&mut self, record: Record, outcome: Outcome, first: usize, reply: Option<Reply>) {
+    pub(super) fn applied(
+        &mut self,
+        record: Record,
+        outcome: Outcome,
+        first: usize,
+        entry: Option<Entry>,
+        reply: Option<Reply>,
+    ) {
         let Effects { events, executions_hash, rejected, steps, .. } = &mut self.effects;
         let mut account = None;
         for execution in events.executions.get(first..).unwrap_or_default() {
@@ -109,7 +116,7 @@ impl Batch {
                 rejected.push(place.clone());
             }
         }
-        steps.push(Step { executions: events.executions.len(), outcome, reply });
+        steps.push(Step { executions: events.executions.len(), outcome, entry, reply });
         self.note(&record.command, outcome);
         self.records.push(record);
     }
@@ -142,7 +149,6 @@ impl Batch {
         let next = Effects {
             events: Events::with_room_for(&self.effects.events),
             steps: Vec::with_capacity(self.effects.steps.len()),
-            kept: Vec::with_capacity(self.effects.kept.len()),
             names: self.effects.names.clone(),
             ..Effects::default()
         };

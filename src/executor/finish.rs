@@ -46,7 +46,7 @@ pub struct Finished {
     trades: Vec<(InstrumentId, Block)>,
     /// Finished frames of book changes, by instrument.
     books: Vec<(InstrumentId, Block)>,
-    /// Client ids whose requests were executed.
+    /// Client ids of requests that all is told of.
     kept: Vec<Entry>,
     /// Who is answered, and what: in the last part, once all can be read.
     replies: Replies,
@@ -110,7 +110,7 @@ impl Finisher {
         batch.is_finished = true;
         self.add_books(take(&mut batch.events.levels), &batch.names, &mut part);
         self.write_answers(&batch.names, &mut batch.replies);
-        (part.number, part.kept, part.replies) = (Some(batch.number), take(&mut batch.kept), take(&mut batch.replies));
+        (part.number, part.replies) = (Some(batch.number), take(&mut batch.replies));
         (part.changes.balances, part.changes.halts) = (take(&mut batch.balances), take(&mut batch.halts));
         Some(part)
     }
@@ -119,6 +119,7 @@ impl Finisher {
     fn add_executions(&mut self, batch: &mut Unfinished, part: &mut Finished) {
         let end = batch.events.executions.len().min(batch.told + PART);
         part.changes.orders.reserve(end - batch.told);
+        part.kept.reserve(batch.steps.len().min(PART));
         let mut blocks = BTreeMap::new();
         while let Some(step) = batch.steps.front() {
             let (all, about) = (step.executions, order_of(step.outcome));
@@ -132,19 +133,22 @@ impl Finisher {
                     batch.refused = Some(Box::new(report));
                 } else if about == Some(report.order.order_id) {
                     // Of the order that the command itself is about, only what it came to is shown.
-                    batch.own = Some(report.order);
+                    (batch.own, batch.own_is_shown) = (Some(Arc::new(report.order)), false);
                 } else {
                     part.changes.orders.push(Arc::new(report.order));
                 }
             }
             if batch.told < all {
                 // Who is told of it can read it.
-                part.changes.orders.extend(batch.own.clone().map(Arc::new));
+                part.changes.orders.extend(batch.own.clone().filter(|_| !batch.own_is_shown));
+                batch.own_is_shown = true;
                 break;
             }
-            let (own, refused) = (batch.own.take().map(Arc::new), batch.refused.take());
-            part.changes.orders.extend(own.clone());
-            if let Some(Step { outcome, reply: Some(reply), .. }) = batch.steps.pop_front() {
+            let (own, refused) = (batch.own.take(), batch.refused.take());
+            part.changes.orders.extend(own.clone().filter(|_| !batch.own_is_shown));
+            let Some(Step { outcome, entry, reply, .. }) = batch.steps.pop_front() else { break };
+            part.kept.extend(entry);
+            if let Some(reply) = reply {
                 batch.replies.push((reply, answer(outcome, own, refused)));
             }
         }
@@ -229,12 +233,13 @@ pub struct Unfinished {
     /// The commands of which not all is told.
     steps: VecDeque<Step>,
     /// Of the first of them: the order that it is about, and its last refusal.
-    own: Option<Order>,
+    own: Option<Arc<Order>>,
+    /// Whether that is in a part as it is.
+    own_is_shown: bool,
     refused: Option<Box<Report>>,
     rejected: vec::IntoIter<Place>,
     balances: Vec<(AccountId, Vec<Balance>)>,
     halts: Vec<(InstrumentId, bool)>,
-    kept: Vec<Entry>,
     replies: Replies,
     names: Arc<Names>,
     is_finished: bool,
@@ -243,8 +248,7 @@ pub struct Unfinished {
 impl Unfinished {
     /// A batch of which nothing is finished.
     pub fn new(effects: Effects) -> Self {
-        let Effects { number, executions_hash: _, events, steps, rejected, balances, halts, kept, replies, names } =
-            effects;
+        let Effects { number, executions_hash: _, events, steps, rejected, balances, halts, replies, names } = effects;
         Self {
             number,
             events,
@@ -252,11 +256,11 @@ impl Unfinished {
             traded: 0,
             steps: steps.into(),
             own: None,
+            own_is_shown: false,
             refused: None,
             rejected: rejected.into_iter(),
             balances,
             halts,
-            kept,
             replies,
             names,
             is_finished: false,

@@ -295,14 +295,15 @@ impl Executor {
         let first = events.executions.len();
         let outcome = self.parts.engine.apply(self.number, self.stamp, &command, events);
         let admission = &self.parts.admission;
-        if let Some(entry) = entry_of(admission.secret(), &command, claim, outcome) {
-            admission.executed(&entry);
-            self.batch.effects.kept.push(entry);
+        let entry = entry_of(admission.secret(), &command, claim, outcome);
+        if let Some(entry) = &entry {
+            admission.executed(entry);
         } else if let Some((account, of, id)) = request_of(&command) {
             // It changed nothing: to try again is no second time.
             admission.release(account, of, id);
         }
-        self.batch.applied(Record { number: self.number, stamp: self.stamp, command }, outcome, first, reply);
+        let record = Record { number: self.number, stamp: self.stamp, command };
+        self.batch.applied(record, outcome, first, entry, reply);
     }
 
     /// Completes the batch: what is to be kept, and what it did.

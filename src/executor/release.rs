@@ -59,15 +59,12 @@ impl Gate<Effects> for Release {
     type Ready = Ready;
 
     fn prepare(&mut self, effects: Effects) -> Ready {
-        let mut rest = Unfinished::new(effects);
-        if self.waiting > 0 || rest.is_large() {
-            self.waiting += 1;
-            return Ready { finished: None, rest };
+        let mut ready = Ready { finished: None, rest: Unfinished::new(effects) };
+        self.waiting += 1;
+        if self.waiting == 1 {
+            self.catch_up(&mut ready);
         }
-        let started = Instant::now();
-        let finished = self.finisher.next_part(&mut rest);
-        self.pulse.finish_ns.observe_time(started.elapsed());
-        Ready { finished, rest }
+        ready
     }
 
     fn release(&mut self, ready: Ready) {
@@ -84,6 +81,16 @@ impl Gate<Effects> for Release {
             self.let_out(part);
         }
         self.pulse.finish_ns.observe_time(took);
+    }
+
+    fn catch_up(&mut self, ready: &mut Ready) -> bool {
+        if ready.finished.is_none() && !ready.rest.is_large() {
+            let started = Instant::now();
+            ready.finished = self.finisher.next_part(&mut ready.rest);
+            self.waiting -= 1;
+            self.pulse.finish_ns.observe_time(started.elapsed());
+        }
+        ready.finished.is_some()
     }
 }
 

@@ -10,6 +10,12 @@ pub trait Gate<E>: Send {
 
     /// Lets effects out: they are kept.
     fn release(&mut self, ready: Self::Ready);
+
+    /// Makes ready what [`Gate::prepare`] left for later, if it can now: asked of all that is left, in order, after a release, until
+    /// something cannot.
+    fn catch_up(&mut self, _ready: &mut Self::Ready) -> bool {
+        true
+    }
 }
 
 impl<E, F: FnMut(E) + Send> Gate<E> for F {

@@ -195,7 +195,10 @@ fn release_all<E, G: Gate<E>>(steps: &Receiver<Step<E>>, mut gate: G, mut poison
     for step in steps {
         match step {
             Step::Prepare(effects) => ready.push_back(gate.prepare(effects)),
-            Step::Kept(batches) => ready.drain(..batches).for_each(|effects| gate.release(effects)),
+            Step::Kept(batches) => {
+                ready.drain(..batches).for_each(|effects| gate.release(effects));
+                let _all = ready.iter_mut().all(|effects| gate.catch_up(effects));
+            }
             Step::Failed => return,
         }
     }

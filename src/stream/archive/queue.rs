@@ -221,7 +221,10 @@ impl Waiting {
     /// As many batches as are written together, at least one.
     fn take(&mut self) -> Work {
         let (mut pieces, mut bytes, mut number) = (Vec::new(), 0, None);
-        while let Some(batch) = self.batches.pop_front_if(|batch| bytes == 0 || bytes + batch.bytes <= WRITE_BYTES) {
+        // What ends with a batch keeps its mark: a part of the next one is written after it.
+        while let Some(batch) = self.batches.pop_front_if(|batch| {
+            bytes == 0 || bytes + batch.bytes <= WRITE_BYTES && (number.is_none() || batch.number.is_some())
+        }) {
             bytes += batch.bytes;
             number = batch.number;
             pieces.extend(batch.pieces);

@@ -92,10 +92,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the segment that grows: makes it durable, and writes its index.
+    /// Ends the segment that grows: makes it durable, and writes its index; without its last mark, it is read through and cut instead.
     pub(super) fn close(&mut self) -> Result<(), ArchiveError> {
         self.sync()?;
-        if let Some(segment) = self.segment.take() {
+        if let Some(segment) = self.segment.take_if(|segment| segment.is_marked) {
             self.archive.write_index(segment.number)?;
         }
         Ok(())

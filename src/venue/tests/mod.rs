@@ -5,6 +5,7 @@
 //! The simulation is a unit test because the disks are one's, and so that it can look at the engine's state.
 
 mod check;
+mod parts;
 mod told;
 mod traffic;
 

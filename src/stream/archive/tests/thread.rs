@@ -31,6 +31,20 @@ async fn what_was_appended_is_written_and_durable_when_the_thread_has_ended() {
 }
 
 #[tokio::test]
+async fn parts_whose_last_never_came_are_cut_though_the_thread_has_ended() {
+    let disk = SimulatedDisk::new(1);
+    let archive = opened(&disk, 0);
+    let (closing, ended) = archive.start(()).unwrap();
+    archive.append(Some(1), &[block(0, 1, 1)]);
+    archive.append(None, &[block(0, 2, 3)]);
+    drop(closing);
+    ended.wait().await.unwrap();
+    assert_eq!((archive.held_number(), archive.last_seq(AccountId(0))), (1, 4), "the mark before is not passed over");
+    let again = opened(&disk, 1);
+    assert_eq!((again.held_number(), again.last_seq(AccountId(0))), (1, 1));
+}
+
+#[tokio::test]
 async fn syncing_on_request_says_how_far_it_came() {
     let disk = SimulatedDisk::new(1);
     let archive = opened(&disk, 0);
