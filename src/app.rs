@@ -30,7 +30,7 @@ use tokio::{net::TcpListener, runtime::Handle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::api::{
-    self, Access, Keyring, Limits, QuotesByHand, RateSettings, Rates, Seats, Shared, State, StreamLimits, Worker,
+    self, Access, Books, Keyring, Limits, QuotesByHand, RateSettings, Rates, Seats, Shared, State, StreamLimits, Worker,
 };
 use crate::config::{AuthMode, Config, DEFAULT_ACCOUNT, LimitsConfig, OverLimit, RateLimitConfig};
 use crate::read::ReadModel;
@@ -177,6 +177,7 @@ impl App {
             hub: venue.hub,
             board: market.board.clone(),
             by_hand: QuotesByHand::default(),
+            books: Books::default(),
             metrics,
             now: system_clock,
             journal_failed: venue.journal_failed,
@@ -189,6 +190,7 @@ impl App {
                 send_buffer: config.stream.send_buffer,
             },
             draining: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             sockets: TaskTracker::new(),
             closing: CancellationToken::new(),
             seats: Seats::default(),
@@ -236,6 +238,8 @@ impl App {
             ended = tasks.ended() => {
                 // Nothing is taken in any more; who waits is still told so.
                 state.draining.store(true, Relaxed);
+                state.failed.store(true, Relaxed);
+                state.refuse_all();
                 state.closing.cancel();
                 tokio::time::sleep(TOLD).await;
                 stop.cancel();

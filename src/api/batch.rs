@@ -2,7 +2,7 @@
 
 use axum::{Extension, extract::State as Shared, http::HeaderMap, response::Response};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Problem, State,
@@ -14,7 +14,7 @@ use super::{
     view,
 };
 use crate::domain::AccountId;
-use crate::queue::ConnectionId;
+use crate::queue::{ConnectionId, Refusal};
 
 /// The most orders in one batch.
 const BATCH_MAX: usize = 1_000;
@@ -97,18 +97,22 @@ pub(super) fn json(items: &[Item]) -> Vec<u8> {
     array
 }
 
-/// Submits the orders of a batch, in order.
+/// Submits the orders of a batch, in order. Where orders wait for a place in the queue, all together wait no longer than one may.
 pub(super) async fn submit(
     state: &State,
     account: AccountId,
     orders: Orders<'_>,
     connection: Option<ConnectionId>,
 ) -> Vec<Result<Pending, Problem>> {
+    let until = state.intake.may_wait().then(|| Instant::now() + state.request_timeout);
     let mut pending = Vec::with_capacity(orders.len());
     for order in orders {
-        pending.push(match order.and_then(|order| order.check(account, state.instrument_id())) {
-            Ok(place) => entry::place(state, place, connection).await,
-            Err(problem) => Err(problem),
+        pending.push(match (order.and_then(|order| order.check(account, state.instrument_id())), until) {
+            (Ok(place), None) => entry::place(state, place, connection).await,
+            (Ok(place), Some(until)) => timeout_at(until, entry::place(state, place, connection))
+                .await
+                .unwrap_or_else(|_| Err(Problem::not_queued(Refusal::Full, state.intake.retry_after()))),
+            (Err(problem), _) => Err(problem),
         });
     }
     pending

@@ -104,6 +104,8 @@ pub(super) struct Late {
     detail: String,
     /// The order as the executor told of it.
     told: Option<Arc<Order>>,
+    /// Whether it was meant by its client id: then it may have come after the request.
+    by_client_id: bool,
 }
 
 /// Submits a new order.
@@ -349,13 +351,16 @@ pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: 
             let code = report.code.map_or("not_cancelable", |code| code.as_str());
             let detail = report.reason.unwrap_or_default();
             let (order_id, told) = (report.order.order_id, Some(Arc::new(report.order)));
-            Meant::Late(Late { account, order_id, status, code, detail, told })
+            Meant::Late(Late { account, order_id, status, code, detail, told, by_client_id: false })
         }
         (Answer::NotFound, Asked::Existing(target, code)) => match order_id(state, account, target) {
+            // An order that waits for a place in its lane is overtaken by what asks for it.
+            None if known(state, account, target).is_ok() => Meant::Now(Err(Problem::in_flight())),
             None => Meant::Now(Err(Problem::unknown_order())),
             Some(order_id) => {
                 let (status, detail) = (StatusCode::CONFLICT, "The order has ended".to_owned());
-                Meant::Late(Late { account, order_id, status, code: code.as_str(), detail, told: None })
+                let by_client_id = matches!(target, Target::ClientOrderId(_));
+                Meant::Late(Late { account, order_id, status, code: code.as_str(), detail, told: None, by_client_id })
             }
         },
         (answer, _) => Meant::Now(done(account, answer)),
@@ -365,10 +370,11 @@ pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: 
 /// The answer to a request that came too late: the order as it is, not as it was told of, since a refused request does not
 /// touch it. Where the engine knows no such order there may still have been one, which ended longer ago than it remembers.
 pub(super) async fn late(state: &State, late: Late) -> Problem {
-    let Late { account, order_id, status, code, detail, told } = late;
+    let Late { account, order_id, status, code, detail, told, by_client_id } = late;
     let order = match (lookup::order(state, account, order_id).await, told) {
         (Ok(order), Some(_)) => order,
         (Ok(order), None) if order.status.is_terminal() => order,
+        (Ok(_), None) if by_client_id => return Problem::in_flight(),
         (Ok(_), None) => return Problem::unknown_order(),
         (Err(_), Some(told)) => told,
         (Err(problem), None) => return problem,

@@ -2,7 +2,10 @@
 
 use axum::{Json, extract::State as Shared, response::Response};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, oneshot};
+use tokio::{
+    sync::{Mutex, oneshot},
+    time::{Duration, Instant, timeout},
+};
 
 use super::{
     Problem, State,
@@ -19,6 +22,8 @@ use crate::stream::Hub;
 
 /// The most levels of a side, and how many where nobody says.
 const DEPTH: (usize, usize) = (1_000, 20);
+/// A quote that is queued is executed some time: much later than this nobody remembers it.
+const EXECUTED_BY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most trades, and how many where nobody says.
 const TRADES: (usize, usize) = (1_000, 100);
 
@@ -94,15 +99,15 @@ pub(super) async fn post_quote(
 ) -> Result<Response, Problem> {
     let request: QuoteRequest<'_> = body.parse()?;
     let (instrument, quote) = request.check(|symbol| state.read.instrument(symbol))?;
-    let symbol = instrument.spec.symbol;
+    let (symbol, in_time) = (instrument.spec.symbol, state.request_timeout);
     let (done, is_done) = oneshot::channel::<()>();
     let (pending, before) = {
         let mut last = state.by_hand.last.lock().await;
         (entry::quote(&state, quote.clone()).await?, last.replace(is_done))
     };
-    // Who asked may leave: what moves the book is shown all the same.
+    // Who asked may leave, or be told that it takes too long: what moves the book is shown all the same.
     let shown = tokio::spawn(async move {
-        let finished = entry::finish(&state, account, pending).await;
+        let finished = entry::finish_by(&state, account, pending, || Instant::now() + EXECUTED_BY).await;
         if let Some(before) = before {
             // Its sender never says anything, it is dropped.
             before.await.ok();
@@ -113,7 +118,8 @@ pub(super) async fn post_quote(
         drop(done);
         finished
     });
-    shown.await.map_err(|_| Problem::internal())?.map(respond)
+    let shown = timeout(in_time, shown).await.map_err(|_| Problem::timeout(None))?;
+    shown.map_err(|_| Problem::internal())?.map(respond)
 }
 
 fn show(state: &State, update: &Update) {

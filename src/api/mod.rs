@@ -58,7 +58,7 @@ pub(crate) use probes::lanes;
 pub use problem::{FieldError, Problem, RequestOutcome};
 pub use rate::{RateSettings, Rates, forget_idle};
 pub use serve::{Worker, serve};
-pub use stream::{Seats, StreamLimits};
+pub use stream::{Books, Seats, StreamLimits};
 
 use crate::domain::{InstrumentId, Nanos, Order, Symbol};
 use crate::history::History;
@@ -97,6 +97,8 @@ pub struct Shared {
     pub board: Board,
     /// Those that are on their way there by hand.
     pub by_hand: QuotesByHand,
+    /// Snapshots of books for who follows one.
+    pub books: Books,
     /// What is counted.
     pub metrics: Metrics,
     /// Where the time comes from.
@@ -113,6 +115,8 @@ pub struct Shared {
     pub stream: StreamLimits,
     /// Set once the venue drains.
     pub draining: AtomicBool,
+    /// Set if it ends because something in it has failed.
+    pub failed: AtomicBool,
     /// Every socket's task, so that shutting down can wait for them.
     pub sockets: TaskTracker,
     /// Canceled when sockets are to close.
@@ -140,6 +144,11 @@ impl State {
     /// The same where there is another way in.
     pub fn with_intake(&self, intake: Intake) -> Self {
         Self { shared: self.shared.clone(), intake }
+    }
+
+    /// Lets nothing into the queue any more.
+    pub fn refuse_all(&self) {
+        self.intake.close();
     }
 
     /// An order as answers show it.

@@ -5,6 +5,7 @@
 //! the connection's cursors and the logs' ends in one call.
 
 mod answers;
+mod books;
 mod duplex;
 mod message;
 mod outbox;
@@ -39,6 +40,7 @@ use super::{
 };
 use crate::domain::{AccountId, CancelAll, Scope};
 use crate::queue::{Action, ConnectionId, Refusal};
+pub use books::Books;
 pub use seats::Seats;
 
 use message::Speaker;

@@ -41,6 +41,11 @@ impl Outbox {
         self.left
     }
 
+    /// How many runs wait.
+    pub(super) fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
     /// Appends a run of whole frames.
     pub(super) fn push(&mut self, run: Bytes) {
         if !run.is_empty() {

@@ -42,6 +42,8 @@ const READ_BUFFER: usize = 8 * 1024;
 const WRITE_BUFFER: usize = 64 * 1024;
 /// While so many bytes wait to go out, no requests are read.
 const OUT_BYTES_MAX: usize = 512 * 1024;
+/// The same for so many runs: of a pong, what holds it takes more than itself.
+const OUT_RUNS_MAX: usize = 1_024;
 /// How long a closing connection may take to take what is left for it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A ping frame, as a server writes it: final, unmasked, empty.
@@ -150,6 +152,7 @@ impl Session {
         }
         if let Some(account) = self.speaker.identity.and_then(|identity| identity.may(Scope::Trade).ok())
             && self.cancels
+            && !matches!(end, End::Shutdown(..))
         {
             self.state.sockets.spawn(cancel_all(self.state.clone(), account, self.speaker.connection));
         }
@@ -167,9 +170,10 @@ impl Session {
 
     /// How the venue's end is told.
     fn shutdown(&self) -> End {
-        match self.state.journal_failed.load(Relaxed) {
-            true => End::Shutdown(1011, "the journal failed"),
-            false => End::Shutdown(1001, "shutting down"),
+        match (self.state.journal_failed.load(Relaxed), self.state.failed.load(Relaxed)) {
+            (true, _) => End::Shutdown(1011, "the journal failed"),
+            (false, true) => End::Shutdown(1011, "internal error"),
+            (false, false) => End::Shutdown(1001, "shutting down"),
         }
     }
 
@@ -266,8 +270,8 @@ impl Session {
 
     /// Whether there is room for another request: for its answer, and none before it is held.
     fn reads_on(&self) -> bool {
-        let room = self.answers.len() < self.state.limits.in_flight && self.outbox.left() < OUT_BYTES_MAX;
-        room && self.held.is_none()
+        let room = self.outbox.left() < OUT_BYTES_MAX && self.outbox.runs() < OUT_RUNS_MAX;
+        room && self.answers.len() < self.state.limits.in_flight && self.held.is_none()
     }
 
     /// Sends every answer, and everything up to the ends of the logs.

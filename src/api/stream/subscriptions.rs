@@ -11,11 +11,7 @@ use bytes::Bytes;
 
 use super::super::{Problem, State};
 use crate::domain::{AccountId, Symbol};
-use crate::stream::{
-    Executions, Log, Older, Read,
-    encode::{self, BookReport},
-    text_frame,
-};
+use crate::stream::{Executions, Log, Older, Read};
 
 /// How many bytes of executions are taken from memory, where they are shared, at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -23,8 +19,6 @@ const READ_BYTES: usize = 256 * 1024;
 const DISK_READ_BYTES: usize = 64 * 1024;
 /// How many bytes are taken from each public log at a time.
 const PUBLIC_READ_BYTES: usize = 32 * 1024;
-/// The most levels of a side in a book snapshot.
-const SNAPSHOT_DEPTH: usize = 100_000;
 /// The most symbols that one request may name.
 const SYMBOLS_MAX: usize = 256;
 
@@ -256,8 +250,9 @@ impl Subscriptions {
                 self.follow((channel, Some(symbol)), log);
             }
         } else if let Some(log) = state.hub.book(instrument.id) {
-            let seq = snapshot(state, symbol, out);
-            self.public.insert((channel, Some(symbol)), Cursor { log: log.clone(), seq });
+            let snapshot = state.books.snapshot(&state.read, instrument, log);
+            out.push_back(snapshot.frame);
+            self.public.insert((channel, Some(symbol)), Cursor { log: log.clone(), seq: snapshot.next_seq });
         }
     }
 
@@ -287,10 +282,15 @@ impl Subscriptions {
             match cursor.log.read(cursor.seq, PUBLIC_READ_BYTES, out) {
                 Read::Frames { next_seq } => cursor.seq = next_seq,
                 // Public channels are conflated for who is slow: a book starts anew, the others go on from the oldest.
-                Read::Gone { oldest_seq } => match (channel, symbol) {
-                    (Channel::Book, Some(symbol)) => cursor.seq = snapshot(state, *symbol, out),
-                    _ => cursor.seq = oldest_seq,
-                },
+                Read::Gone { oldest_seq } => {
+                    let instrument =
+                        symbol.filter(|_| *channel == Channel::Book).and_then(|symbol| state.read.instrument(&symbol));
+                    cursor.seq = instrument.map_or(oldest_seq, |instrument| {
+                        let snapshot = state.books.snapshot(&state.read, instrument, &cursor.log);
+                        out.push_back(snapshot.frame);
+                        snapshot.next_seq
+                    });
+                }
             }
         }
         Ok(())
@@ -369,15 +369,4 @@ impl Following {
         }
         Ok(())
     }
-}
-
-/// Writes a book as it is, and says which of its changes is next.
-fn snapshot(state: &State, symbol: Symbol, out: &mut VecDeque<Bytes>) -> u64 {
-    let Some(instrument) = state.read.instrument(&symbol) else { return 1 };
-    let book = state.read.book(instrument, SNAPSHOT_DEPTH);
-    let mut json = Vec::new();
-    let report = BookReport { symbol, seq: book.seq, prev: None, bids: &book.bids, asks: &book.asks };
-    encode::book(&report, &mut json);
-    out.push_back(text_frame(&json));
-    book.seq + 1
 }
