@@ -20,6 +20,8 @@ const APPLICATION: i64 = 0x4F4F_6869;
 const CHECKPOINT_PAGES: i64 = 4_096;
 /// The writer's cache, in KiB.
 const CACHE_KIB: i64 = 16_384;
+/// SQLite makes sure of so many bytes of its log's index at a time, by writing the last of them.
+const SHARED_PIECE: u64 = 4_096;
 
 /// What SQLite puts beside a file, and the file itself.
 const SUFFIXES: [&str; 4] = ["-wal", "-shm", "-journal", ""];
@@ -111,6 +113,35 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
+/// Opens a file, or makes it where it may be written.
+///
+/// SQLite maps the index of its log into memory, and makes sure of 4 KiB of it at a time by writing their last byte. Where a block of the
+/// file system is smaller, a full one leaves holes: whoever touches one is ended by SIGBUS. There the index is kept in memory alone,
+/// and other processes cannot read the file meanwhile.
+fn connect(file: &Path, to_read: bool) -> rusqlite::Result<Connection> {
+    let access = match to_read {
+        true => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        false => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    };
+    let connection = if has_small_blocks(file) {
+        // A file that is opened to be read only would have its index mapped all the same.
+        let access = access - OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags_and_vfs(file, flags, c"unix-excl")?;
+        connection.pragma_update(None, "query_only", to_read)?;
+        connection
+    } else {
+        Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?
+    };
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+fn has_small_blocks(file: &Path) -> bool {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    rustix::fs::statvfs(folder).is_ok_and(|system| system.f_bsize < SHARED_PIECE)
+}
+
 /// What is known of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct KnownAccount {
@@ -149,9 +180,7 @@ impl Store {
     ///
     /// Also if the file is whole but of something else.
     pub(super) fn open(file: &Path, epoch: &str) -> Result<Self, HistoryError> {
-        let connection = Connection::open(file)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        let mut store = Self { connection };
+        let mut store = Self { connection: connect(file, false)? };
         let empty: bool = store.connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
         if empty {
             store.create(epoch)?;
@@ -196,10 +225,7 @@ impl Store {
     ///
     /// Also if there is none, or it is not a history of this version.
     pub(super) fn read_only(file: &Path) -> Result<Self, HistoryError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(file, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        let store = Self { connection };
+        let store = Self { connection: connect(file, true)? };
         store.check()?;
         Ok(store)
     }

@@ -36,6 +36,11 @@ pub(super) fn difference(config: &Config, engine: &Engine) -> anyhow::Result<Vec
             commands.push(Command::DefineInstrument(Box::new(spec)));
         }
     }
+    for known in engine.instruments() {
+        if !config.instruments.iter().any(|instrument| instrument.symbol == known.spec.symbol) {
+            tracing::warn!(symbol = %known.spec.symbol, "an instrument is no longer configured: it is traded on as it was, unless it is halted");
+        }
+    }
     for account in &config.accounts {
         if !engine.accounts().any(|known| known.name == account.name) {
             commands.push(Command::OpenAccount(Box::new(account.spec())));
