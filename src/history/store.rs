@@ -125,7 +125,7 @@ fn connect(file: &Path, to_read: bool) -> rusqlite::Result<Connection> {
     };
     let connection = if has_small_blocks(file) {
         // A file that is opened to be read only would have its index mapped all the same.
-        let access = access - OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let access = (access - OpenFlags::SQLITE_OPEN_READ_ONLY) | OpenFlags::SQLITE_OPEN_READ_WRITE;
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags_and_vfs(file, flags, c"unix-excl")?;
         connection.pragma_update(None, "query_only", to_read)?;
