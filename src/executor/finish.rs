@@ -139,9 +139,12 @@ impl Finisher {
                 }
             }
             if batch.told < all {
-                // Who is told of it can read it.
-                part.changes.orders.extend(batch.own.clone().filter(|_| !batch.own_is_shown));
-                batch.own_is_shown = true;
+                // Who is told of it can read it, by either id.
+                if let Some(own) = &batch.own {
+                    part.changes.orders.extend((!batch.own_is_shown).then(|| own.clone()));
+                    part.kept.extend(batch.steps.front_mut().and_then(|step| step.entry.take()));
+                    batch.own_is_shown = true;
+                }
                 break;
             }
             let (own, refused) = (batch.own.take(), batch.refused.take());

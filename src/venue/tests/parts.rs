@@ -106,21 +106,25 @@ fn cancel_all(account: AccountId) -> Command {
 
 #[test]
 fn who_is_told_of_an_order_can_read_it_by_either_id_though_more_of_its_batch_is_to_come() {
-    let mut scene = Scene::new(100);
-    scene.run((1..=7).map(|price| limit(A, Side::Buy, price)).collect());
     let mine = ClientOrderId::parse("mine").unwrap();
-    let place = Place { client_order_id: Some(mine), ..order(B, Side::Buy, 1, Some(1)) };
-    let mut batch = Unfinished::new(scene.effects(vec![Command::Place(place), cancel_all(A)]));
-    let Release { finisher, read, hub, admission, .. } = &mut scene.release;
-    let mut parts = 0;
-    while let Some(part) = finisher.next_part(&mut batch) {
-        drop(part.release(read, hub, admission));
-        parts += 1;
-        assert_eq!(hub.executions(B).unwrap().last_seq(), 1);
-        assert!(matches!(admission.find(B, Use::Order, mine), Some(Known::Done(_))), "part {parts}");
-        assert!(matches!(read.order(B, OrderId(8)), Found::Order(_)), "part {parts}");
+    let with_id = |order: Place| Command::Place(Place { client_order_id: Some(mine), ..order });
+    // Before a command that is told in parts, and that command itself.
+    let before = vec![with_id(order(B, Side::Buy, 1, Some(1))), cancel_all(A)];
+    for commands in [before, vec![with_id(order(B, Side::Sell, 7, None))]] {
+        let mut scene = Scene::new(100);
+        scene.run((1..=7).map(|price| limit(A, Side::Buy, price)).collect());
+        let mut batch = Unfinished::new(scene.effects(commands));
+        let Release { finisher, read, hub, admission, .. } = &mut scene.release;
+        let mut parts = 0;
+        while let Some(part) = finisher.next_part(&mut batch) {
+            drop(part.release(read, hub, admission));
+            parts += 1;
+            assert!(hub.executions(B).unwrap().last_seq() > 0);
+            assert!(matches!(admission.find(B, Use::Order, mine), Some(Known::Done(_))), "part {parts}");
+            assert!(matches!(read.order(B, OrderId(8)), Found::Order(_)), "part {parts}");
+        }
+        assert!(parts > 1);
     }
-    assert!(parts > 1);
 }
 
 #[test]
