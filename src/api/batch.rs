@@ -97,21 +97,24 @@ pub(super) fn json(items: &[Item]) -> Vec<u8> {
     array
 }
 
-/// Submits the orders of a batch, in order. Where orders wait for a place in the queue, all together wait no longer than one may.
+/// Submits the orders of a batch, in order. Where orders wait for a place in the queue, all together wait no longer than one.
 pub(super) async fn submit(
     state: &State,
     account: AccountId,
     orders: Orders<'_>,
     connection: Option<ConnectionId>,
 ) -> Vec<Result<Pending, Problem>> {
-    let until = state.intake.may_wait().then(|| Instant::now() + state.request_timeout);
+    let until = state.intake.longest_wait().map(|wait| Instant::now() + wait);
     let mut pending = Vec::with_capacity(orders.len());
     for order in orders {
         pending.push(match (order.and_then(|order| order.check(account, state.instrument_id())), until) {
             (Ok(place), None) => entry::place(state, place, connection).await,
-            (Ok(place), Some(until)) => timeout_at(until, entry::place(state, place, connection))
-                .await
-                .unwrap_or_else(|_| Err(Problem::not_queued(Refusal::Full, state.intake.retry_after()))),
+            (Ok(place), Some(until)) => {
+                timeout_at(until, entry::place(state, place, connection)).await.unwrap_or_else(|_| {
+                    state.intake.gave_up();
+                    Err(Problem::not_queued(Refusal::Full, state.intake.retry_after()))
+                })
+            }
             (Err(problem), _) => Err(problem),
         });
     }

@@ -353,9 +353,13 @@ pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: 
             let (order_id, told) = (report.order.order_id, Some(Arc::new(report.order)));
             Meant::Late(Late { account, order_id, status, code, detail, told, by_client_id: false })
         }
+        // An order that waits for a place in its lane is overtaken by what asks for it.
+        (Answer::NotFound, Asked::Existing(Target::ClientOrderId(id), _))
+            if matches!(state.admission.find(account, Use::Order, id), Some(Known::InFlight(_))) =>
+        {
+            Meant::Now(Err(Problem::in_flight()))
+        }
         (Answer::NotFound, Asked::Existing(target, code)) => match order_id(state, account, target) {
-            // An order that waits for a place in its lane is overtaken by what asks for it.
-            None if known(state, account, target).is_ok() => Meant::Now(Err(Problem::in_flight())),
             None => Meant::Now(Err(Problem::unknown_order())),
             Some(order_id) => {
                 let (status, detail) = (StatusCode::CONFLICT, "The order has ended".to_owned());

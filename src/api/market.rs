@@ -4,7 +4,7 @@ use axum::{Json, extract::State as Shared, response::Response};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Mutex, oneshot},
-    time::{Duration, Instant, timeout},
+    time::{Duration, Instant, timeout_at},
 };
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::domain::{Decimal, ExchangeName, Nanos, Symbol};
 use crate::market::{Row, Update};
+use crate::queue::Refusal;
 use crate::stream::Hub;
 
 /// The most levels of a side, and how many where nobody says.
@@ -99,12 +100,14 @@ pub(super) async fn post_quote(
 ) -> Result<Response, Problem> {
     let request: QuoteRequest<'_> = body.parse()?;
     let (instrument, quote) = request.check(|symbol| state.read.instrument(symbol))?;
-    let (symbol, in_time) = (instrument.spec.symbol, state.request_timeout);
+    let (symbol, deadline) = (instrument.spec.symbol, Instant::now() + state.request_timeout);
     let (done, is_done) = oneshot::channel::<()>();
-    let (pending, before) = {
+    let queued = async {
         let mut last = state.by_hand.last.lock().await;
-        (entry::quote(&state, quote.clone()).await?, last.replace(is_done))
+        Ok::<_, Problem>((entry::quote(&state, quote.clone()).await?, last.replace(is_done)))
     };
+    let queued = timeout_at(deadline, queued).await;
+    let (pending, before) = queued.map_err(|_| Problem::not_queued(Refusal::Full, state.intake.retry_after()))??;
     // Who asked may leave, or be told that it takes too long: what moves the book is shown all the same.
     let shown = tokio::spawn(async move {
         let finished = entry::finish_by(&state, account, pending, || Instant::now() + EXECUTED_BY).await;
@@ -118,7 +121,7 @@ pub(super) async fn post_quote(
         drop(done);
         finished
     });
-    let shown = timeout(in_time, shown).await.map_err(|_| Problem::timeout(None))?;
+    let shown = timeout_at(deadline, shown).await.map_err(|_| Problem::timeout(None))?;
     shown.map_err(|_| Problem::internal())?.map(respond)
 }
 

@@ -36,8 +36,10 @@ const PART: usize = if cfg!(test) { 3 } else { 8_192 };
 /// What a batch, or a part of it, shows to the world once the batch is kept.
 #[derive(Debug, Default)]
 pub struct Finished {
-    /// The last record of the batch, if there is no part after this one.
-    pub number: Option<u64>,
+    /// The last record of the batch.
+    number: u64,
+    /// Whether there is no part after this one.
+    is_last: bool,
     /// For the read model.
     changes: Changes,
     /// Finished frames, by account.
@@ -46,7 +48,7 @@ pub struct Finished {
     trades: Vec<(InstrumentId, Block)>,
     /// Finished frames of book changes, by instrument.
     books: Vec<(InstrumentId, Block)>,
-    /// Client ids of requests that all is told of.
+    /// Client ids of orders that are told of, and in the last part of all other requests.
     kept: Vec<Entry>,
     /// Who is answered, and what: in the last part, once all can be read.
     replies: Replies,
@@ -57,7 +59,7 @@ impl Finished {
     pub fn release(self, read: &ReadModel, hub: &Hub, admission: &Admission) -> Replies {
         read.apply(self.changes);
         admission.kept(&self.kept);
-        hub.publish(self.number, self.executions, self.trades, self.books);
+        hub.publish(self.number, self.is_last, self.executions, self.trades, self.books);
         self.replies
     }
 }
@@ -97,7 +99,7 @@ impl Finisher {
         if batch.is_finished {
             return None;
         }
-        let mut part = Finished::default();
+        let mut part = Finished { number: batch.number, ..Finished::default() };
         self.add_executions(batch, &mut part);
         if batch.told < batch.events.executions.len() {
             return Some(part);
@@ -110,7 +112,8 @@ impl Finisher {
         batch.is_finished = true;
         self.add_books(take(&mut batch.events.levels), &batch.names, &mut part);
         self.write_answers(&batch.names, &mut batch.replies);
-        (part.number, part.replies) = (Some(batch.number), take(&mut batch.replies));
+        (part.is_last, part.replies) = (true, take(&mut batch.replies));
+        part.kept.append(&mut batch.kept);
         (part.changes.balances, part.changes.halts) = (take(&mut batch.balances), take(&mut batch.halts));
         Some(part)
     }
@@ -150,7 +153,8 @@ impl Finisher {
             let (own, refused) = (batch.own.take(), batch.refused.take());
             part.changes.orders.extend(own.clone().filter(|_| !batch.own_is_shown));
             let Some(Step { outcome, entry, reply, .. }) = batch.steps.pop_front() else { break };
-            part.kept.extend(entry);
+            // What is not about an order shows in what the last part has.
+            if about.is_some() { &mut part.kept } else { &mut batch.kept }.extend(entry);
             if let Some(reply) = reply {
                 batch.replies.push((reply, answer(outcome, own, refused)));
             }
@@ -243,6 +247,7 @@ pub struct Unfinished {
     rejected: vec::IntoIter<Place>,
     balances: Vec<(AccountId, Vec<Balance>)>,
     halts: Vec<(InstrumentId, bool)>,
+    kept: Vec<Entry>,
     replies: Replies,
     names: Arc<Names>,
     is_finished: bool,
@@ -264,6 +269,7 @@ impl Unfinished {
             rejected: rejected.into_iter(),
             balances,
             halts,
+            kept: Vec::new(),
             replies,
             names,
             is_finished: false,

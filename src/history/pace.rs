@@ -27,7 +27,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The pace of this thread.
+    /// The pace from now on.
     pub(super) fn new() -> Self {
         Self { looked: Instant::now(), waited: waited() }
     }

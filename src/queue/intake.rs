@@ -105,11 +105,24 @@ impl Intake {
 
     /// Whether sending may wait for a place.
     pub fn may_wait(&self) -> bool {
-        matches!(self.shared.on_full, OnFull::Wait(_))
+        self.longest_wait().is_some()
     }
 
-    /// Lets a quote, or the withdrawal of one, wait for the executor. Of those of the same key that wait already, only the lowest and
-    /// the highest stay.
+    /// How long sending may wait for a place, if it may.
+    pub fn longest_wait(&self) -> Option<Duration> {
+        match self.shared.on_full {
+            OnFull::Wait(timeout) => Some(timeout),
+            OnFull::Reject => None,
+        }
+    }
+
+    /// Counts an order that was given up while it waited for a place.
+    pub fn gave_up(&self) {
+        self.shared.orders.gave_up();
+    }
+
+    /// Lets a quote, or the withdrawal of one, wait for the executor. Of those of the same key that wait already, the lowest and the
+    /// highest stay, where no other exchange's for the instrument waits.
     pub fn put_quote(&self, key: QuoteKey, command: Command) {
         self.shared.quotes.put(key, command);
         self.bell.notify_one();

@@ -114,9 +114,14 @@ impl Lane {
             },
         };
         if refusal == Refusal::Full {
-            self.dropped.fetch_add(1, Relaxed);
+            self.gave_up();
         }
         Err(refusal)
+    }
+
+    /// Counts a request that got no place.
+    pub(super) fn gave_up(&self) {
+        self.dropped.fetch_add(1, Relaxed);
     }
 
     /// Queues a request on a place that [`Lane::reserve`] took.

@@ -4,7 +4,7 @@
 //! the discipline says.
 //!
 //! - **Lanes.** New orders and cancels wait in lanes of their own, each a bounded tokio mpsc channel, so that a flood of
-//!   orders never sheds a cancel. Quotes are conflated: of an exchange and instrument the newest waits, the lowest and the highest.
+//!   orders never sheds a cancel. Quotes are conflated: of an exchange and instrument the newest waits, and at most two before it.
 //! - **Depth** counts what is not yet executed, wherever it is: a place in a lane is given back when its request is
 //!   executed, not when the executor takes it from the channel. So `sent = received + depth`, and `depth ≤ capacity`.
 //! - **The bell** wakes the executor: rung with every request where it runs, and by [`Intake::ring_for`] for those that threads

@@ -38,14 +38,14 @@ impl Executions {
         Self { account, ring: Arc::new(ring), archive }
     }
 
-    /// Appends what a batch brought, or a part of that, of which `more` is to come.
-    pub(super) fn append(&self, block: Block, more: bool) {
-        self.ring.append_part(block, more);
+    /// Appends what a batch brought, or a part of that.
+    pub(super) fn append(&self, block: Block, batch: u64) {
+        self.ring.append_part(block, batch);
     }
 
-    /// How many executions there are from `seq` on, not counting those of the batch that brought most of them.
-    pub fn lag_without_a_burst(&self, seq: u64) -> u64 {
-        self.ring.lag_without_a_burst(seq)
+    /// Whether one batch brought most of the executions from `seq` on: see [`Log::burst_beyond`].
+    pub fn burst_beyond(&self, seq: u64, limit: u64) -> Option<u64> {
+        self.ring.burst_beyond(seq, limit)
     }
 
     /// The last there is; 0 if there is none.
@@ -181,7 +181,7 @@ mod tests {
         let executions = live.executions(ACCOUNT).unwrap();
         // Nobody writes yet: the ring keeps all of it.
         for number in 1..=50 {
-            live.publish(Some(number), vec![(ACCOUNT, block(number * 4 - 3..number * 4 + 1))], Vec::new(), Vec::new());
+            live.publish(number, true, vec![(ACCOUNT, block(number * 4 - 3..number * 4 + 1))], Vec::new(), Vec::new());
         }
         assert_eq!(read_all(executions, 1).await, ((1..=200).collect(), 0));
         let mut appended = kept.appended();
@@ -190,7 +190,7 @@ mod tests {
             appended.changed().await.unwrap();
         }
         for number in 51..=53 {
-            live.publish(Some(number), vec![(ACCOUNT, block(number * 4 - 3..number * 4 + 1))], Vec::new(), Vec::new());
+            live.publish(number, true, vec![(ACCOUNT, block(number * 4 - 3..number * 4 + 1))], Vec::new(), Vec::new());
         }
         for from in [1, 2, 50, 209, 213] {
             let (found, from_disk) = read_all(executions, from).await;
@@ -207,7 +207,7 @@ mod tests {
         assert!(matches!(again.resume(ACCOUNT, 214), Err(ArchiveError::Hole { last_seq: 212, found: 214, .. })));
         let executions = again.executions(ACCOUNT).unwrap();
         assert_eq!((executions.oldest_seq(), executions.last_seq()), (1, 204));
-        again.publish(Some(53), vec![(ACCOUNT, block(205..213))], Vec::new(), Vec::new());
+        again.publish(53, true, vec![(ACCOUNT, block(205..213))], Vec::new(), Vec::new());
         let (found, from_disk) = read_all(executions, 1).await;
         assert!(found == (1..=212).collect::<Vec<_>>() && from_disk > 0);
     }
@@ -252,7 +252,7 @@ mod tests {
                 if number % 2 == 0 {
                     blocks.push((AccountId(1), block(number / 2..number / 2 + 1)));
                 }
-                hub.publish(Some(number), blocks, Vec::new(), Vec::new());
+                hub.publish(number, true, blocks, Vec::new(), Vec::new());
             }
         });
         publishing.await.unwrap();
@@ -268,7 +268,7 @@ mod tests {
     async fn what_is_nowhere_is_gone() {
         let memory = hub(2, None);
         for seq in 1..10 {
-            memory.publish(Some(seq), vec![(ACCOUNT, block(seq..seq + 1))], Vec::new(), Vec::new());
+            memory.publish(seq, true, vec![(ACCOUNT, block(seq..seq + 1))], Vec::new(), Vec::new());
         }
         let executions = memory.executions(ACCOUNT).unwrap();
         let read = executions.read(1, 100, &mut VecDeque::new()).await.unwrap();

@@ -168,11 +168,12 @@ impl Hub {
         self.public.subscribe()
     }
 
-    /// Publishes what a batch brought, the journal's records up to `number`, or a part of that, `None`, if more of it is to come:
-    /// executions first, then what everyone may see. Executions then go to disk; if that lags too far, this waits for it.
+    /// Publishes what a batch brought, the journal's records up to `number`, or a part of that: executions first, then what everyone may
+    /// see. Executions then go to disk; if that lags too far, this waits for it.
     pub fn publish(
         &self,
-        number: Option<u64>,
+        number: u64,
+        is_last: bool,
         executions: Vec<(AccountId, Block)>,
         trades: Vec<(InstrumentId, Block)>,
         books: Vec<(InstrumentId, Block)>,
@@ -180,7 +181,7 @@ impl Hub {
         let public = !trades.is_empty() || !books.is_empty();
         for (account, block) in &executions {
             if let Some(log) = self.executions(*account) {
-                log.append(block.clone(), number.is_none());
+                log.append(block.clone(), number);
             }
         }
         for (instrument, block) in trades {
@@ -197,7 +198,7 @@ impl Hub {
             self.public.send_replace(());
         }
         if let Some(archive) = &self.archive {
-            archive.append(number, &executions);
+            archive.append(is_last.then_some(number), &executions);
         }
     }
 

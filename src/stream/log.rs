@@ -39,10 +39,8 @@ struct Blocks {
     next_seq: u64,
     /// How many blocks at the end have not been merged.
     small: usize,
-    /// Frames that came at once and are many, of which some are kept; oldest first.
-    bursts: VecDeque<Range<u64>>,
-    /// Whether more of the newest is to come.
-    in_burst: bool,
+    /// Frames that came at once and are many, of which some are kept; oldest first. Each with the batch that brought it.
+    bursts: VecDeque<(u64, Range<u64>)>,
 }
 
 /// What a log had for a reader.
@@ -69,7 +67,6 @@ impl Log {
             next_seq: first_seq,
             small: 0,
             bursts: VecDeque::new(),
-            in_burst: false,
         };
         let last_seq = watch::Sender::new(first_seq - 1);
         Self { frames_kept, kept_elsewhere: None, blocks: RwLock::new(blocks), last_seq }
@@ -86,20 +83,20 @@ impl Log {
     ///
     /// If the block does not follow on the last one: a sequence would be skipped or repeated.
     pub fn append(&self, block: Block) {
-        self.append_part(block, false);
+        self.append_part(block, 0);
     }
 
-    /// The same, of a batch of which `more` is to come, or not.
+    /// The same of a batch, which may come in parts: a number that others have not.
     ///
     /// # Panics
     ///
     /// As [`Log::append`].
-    pub fn append_part(&self, block: Block, more: bool) {
+    pub fn append_part(&self, block: Block, batch: u64) {
         let dense = |next_seq| {
             assert_eq!(block.first_seq, next_seq, "a log's sequence is dense");
             block
         };
-        self.append_with(dense, more);
+        self.append_with(dense, batch);
     }
 
     /// Appends one frame, whose payload `write` makes.
@@ -109,14 +106,14 @@ impl Log {
             block.push(write);
             block.build()
         };
-        self.append_with(one, false);
+        self.append_with(one, 0);
     }
 
-    fn append_with(&self, block: impl FnOnce(u64) -> Block, more: bool) {
+    fn append_with(&self, block: impl FnOnce(u64) -> Block, batch: u64) {
         let last_seq = {
             let mut blocks = self.blocks.write().unwrap_or_else(PoisonError::into_inner);
             let block = block(blocks.next_seq);
-            blocks.note_burst(&block, more);
+            blocks.note_burst(&block, batch);
             let kept_elsewhere = self.kept_elsewhere.as_ref().map_or(u64::MAX, |seq| seq.load(Ordering::Acquire));
             blocks.append(block, self.frames_kept, kept_elsewhere);
             blocks.next_seq - 1
@@ -139,11 +136,16 @@ impl Log {
         self.read_blocks().oldest_seq
     }
 
-    /// How many frames there are from `seq` on, not counting those of the batch that brought most of them.
-    pub fn lag_without_a_burst(&self, seq: u64) -> u64 {
+    /// Whether it is one batch that makes more than `limit` frames of those from `seq` on, and alone brought most of as many: the
+    /// sequence after its last.
+    pub fn burst_beyond(&self, seq: u64, limit: u64) -> Option<u64> {
         let blocks = self.read_blocks();
-        let left = |burst: &Range<u64>| burst.end.saturating_sub(burst.start.max(seq));
-        blocks.next_seq.saturating_sub(seq) - blocks.bursts.iter().map(left).max().unwrap_or(0)
+        let lag = blocks.next_seq.saturating_sub(seq);
+        let explains = |burst: &Range<u64>| {
+            let left = burst.end.saturating_sub(burst.start.max(seq));
+            left > 0 && (burst.end - burst.start) * 2 > limit && lag - left <= limit
+        };
+        blocks.bursts.iter().map(|(_, burst)| burst).find(|burst| explains(burst)).map(|burst| burst.end)
     }
 
     /// A receiver that changes whenever there is more.
@@ -200,14 +202,13 @@ impl Blocks {
         }
     }
 
-    fn note_burst(&mut self, block: &Block, more: bool) {
-        match self.bursts.back_mut().filter(|_| self.in_burst) {
-            Some(burst) => burst.end = block.next_seq(),
-            None if more || block.bytes.len() >= LARGE_BYTES => self.bursts.push_back(block.first_seq..block.next_seq()),
-            None => {}
+    fn note_burst(&mut self, block: &Block, batch: u64) {
+        match self.bursts.back_mut() {
+            Some((of, burst)) if *of == batch && batch > 0 => burst.end = block.next_seq(),
+            _ if block.bytes.len() >= LARGE_BYTES => self.bursts.push_back((batch, block.first_seq..block.next_seq())),
+            _ => {}
         }
-        self.in_burst = more;
-        while self.bursts.pop_front_if(|burst| burst.end <= self.oldest_seq).is_some() {}
+        while self.bursts.pop_front_if(|(_, burst)| burst.end <= self.oldest_seq).is_some() {}
     }
 
     fn merge_small(&mut self) {
@@ -334,24 +335,29 @@ mod tests {
     }
 
     #[test]
-    fn what_one_batch_brings_is_no_lag_however_it_comes() {
+    fn a_batch_that_brought_most_of_the_lag_is_told_whatever_its_parts() {
+        let many = LARGE_BYTES as u64 / 6;
         let log = Log::new(1, 30_000);
         log.append(block(1, 3));
-        assert_eq!(log.lag_without_a_burst(2), 2);
-        log.append_part(block(4, 2), true);
-        log.append_part(block(6, 2), true);
-        log.append_part(block(8, 1), false);
-        log.append(block(9, 5));
-        // Of 4 to 13, those up to 8 came at once.
-        assert_eq!([2, 4, 7, 9, 14].map(|seq| log.lag_without_a_burst(seq)), [7, 5, 5, 5, 0]);
-        let many = LARGE_BYTES as u64 / 6;
-        log.append(block(14, many));
-        assert_eq!([2, 14, 20].map(|seq| log.lag_without_a_burst(seq)), [12, 0, 0]);
-        log.append(block(14 + many, 2));
-        assert_eq!([2, 14, 20].map(|seq| log.lag_without_a_burst(seq)), [14, 2, 2]);
-        for number in 0..40 {
-            log.append(block(16 + many + number * many, many));
+        for part in 0..3 {
+            log.append_part(block(4 + part * many, many), 7);
         }
+        let end = 4 + 3 * many;
+        log.append_part(block(end, 5), 8);
+        let limit = 2 * many;
+        assert_eq!(
+            [1, 4, 4 + many, end - 1, end].map(|seq| log.burst_beyond(seq, limit)),
+            [Some(end), Some(end), Some(end), Some(end), None]
+        );
+        // Too little to be what makes it so much, or too much beside it.
+        assert_eq!(log.burst_beyond(4, 6 * many), None);
+        assert_eq!(log.burst_beyond(1, 7), None);
+        assert_eq!(log.burst_beyond(1, 8), Some(end));
+        for number in 0..40 {
+            log.append_part(block(end + 5 + number * many, many), 9 + number);
+        }
+        // Many batches together are no burst.
+        assert_eq!(log.burst_beyond(log.last_seq() - 9 * many, 4 * many), None);
         let bursts = log.read_blocks().bursts.len() as u64;
         assert!((30_000 / many..30_000 / many + 3).contains(&bursts), "those that are kept: {bursts}");
     }

@@ -20,7 +20,8 @@ use crate::stream::{
 const DEPTH: usize = 100_000;
 /// What is made sooner is made anew each time.
 const QUICK: Duration = Duration::from_millis(1);
-/// How many times as long as it took to make a snapshot is given to those who ask: at most a twentieth of a processor makes them.
+/// How many times as long as it took to make a snapshot is given to those who ask: those of a book take about a twentieth of a
+/// processor, while its log has the changes since.
 const GIVEN_FOR: u32 = 20;
 
 /// The last snapshot of each deep book.

@@ -131,8 +131,10 @@ struct Following {
     seq: u64,
     /// What is being read from disk, while the next frame is not in memory any more.
     reading: Option<Pin<Box<dyn Future<Output = Older> + Send>>>,
-    /// Whether the connection has been at the end, and has not had more at once since than it may fall behind.
+    /// Whether the connection has been at the end.
     live: bool,
+    /// Until where it catches up with what one batch brought.
+    excused: u64,
 }
 
 /// Why a connection cannot go on.
@@ -235,7 +237,7 @@ impl Subscriptions {
         if seq < oldest_seq || seq > last_seq + 1 {
             return Err(Lost::Gap { oldest_seq, last_seq });
         }
-        self.executions = Some(Following { account, log: log.clone(), seq, reading: None, live: false });
+        self.executions = Some(Following { account, log: log.clone(), seq, reading: None, live: false, excused: 0 });
         Ok(())
     }
 
@@ -361,11 +363,8 @@ impl Following {
     /// Checks that it has not fallen behind. What one batch brings is no falling behind: it is caught up with.
     fn check_lag(&mut self, lag_limit: u64) -> Result<(), Lost> {
         let last_seq = self.log.last_seq();
-        if self.live && (last_seq + 1).saturating_sub(self.seq) > lag_limit {
-            if self.log.lag_without_a_burst(self.seq) > lag_limit {
-                return Err(Lost::Slow { last_seq });
-            }
-            self.live = false;
+        if self.live && self.seq >= self.excused && (last_seq + 1).saturating_sub(self.seq) > lag_limit {
+            self.excused = self.log.burst_beyond(self.seq, lag_limit).ok_or(Lost::Slow { last_seq })?;
         }
         Ok(())
     }

@@ -220,13 +220,13 @@ impl Waiting {
 
     /// As many batches as are written together, at least one.
     fn take(&mut self) -> Work {
-        let (mut pieces, mut bytes, mut number) = (Vec::new(), 0, None);
+        let (mut pieces, mut bytes, mut number, mut any) = (Vec::new(), 0, None, false);
         // What ends with a batch keeps its mark: a part of the next one is written after it.
         while let Some(batch) = self.batches.pop_front_if(|batch| {
-            bytes == 0 || bytes + batch.bytes <= WRITE_BYTES && (number.is_none() || batch.number.is_some())
+            !any || bytes + batch.bytes <= WRITE_BYTES && (number.is_none() || batch.number.is_some())
         }) {
             bytes += batch.bytes;
-            number = batch.number;
+            (number, any) = (batch.number, true);
             pieces.extend(batch.pieces);
         }
         self.taken = number.unwrap_or(self.taken);

@@ -1,7 +1,7 @@
 //! Pieces into segments: what the log's thread does, as plain calls.
 //!
-//! All that is appended together is one write: the pieces of an account as few blocks, account after account, and a mark.
-//! Readers learn of it when it is written, and never see a part of it.
+//! All that is appended together is one write: the pieces of an account as few blocks, account after account, and a mark, unless more
+//! of a batch is to come. Readers learn of it when it is written, and never see a part of it.
 
 use std::sync::Arc;
 
