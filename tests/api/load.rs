@@ -148,6 +148,49 @@ async fn where_a_full_queue_is_waited_for_nothing_is_refused_in_time() {
     refused.iter().for_each(|answer| answer.is_problem(503, "queue_full"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_orders_of_a_batch_wait_for_places_no_longer_than_one() {
+    let venue = Venue::spawn(
+        "[queue]\norders_capacity = 1\non_full = \"wait\"\nenqueue_timeout = \"200ms\"\n[execution]\ndelay = \"50ms\"",
+    )
+    .await;
+    let answers = venue.post("/orders/batch", &Value::Array(vec![market("buy", "0.01"); 40])).await.body;
+    let answers = answers.as_array().unwrap();
+    let refused = answers.iter().filter(|answer| answer["code"] == "queue_full").count() as u64;
+    let placed = answers.iter().filter(|answer| answer["status"] == "filled").count() as u64;
+    assert!(refused > 0 && placed > 0 && refused + placed == 40, "{placed} placed, {refused} refused");
+    assert_eq!(counts(&venue.get("/queue").await.body, "orders"), [placed, placed, 0, refused]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_waits_for_a_place_is_in_flight_for_who_cancels_it() {
+    let venue = Venue::spawn(
+        "[queue]\norders_capacity = 1\non_full = \"wait\"\nenqueue_timeout = \"20s\"\n[execution]\ndelay = \"300ms\"",
+    )
+    .await;
+    let order = |n: usize| with(limit("buy", "1", "41000"), json!({ "client_order_id": format!("w{n}") }));
+    let in_flight = async |n: usize| {
+        let path = format!("/orders/by-client-id/w{n}");
+        timeout(PATIENCE, async { while venue.get(&path).await.status == 404 {} }).await.unwrap();
+    };
+    let first = async { join_all((0..7).map(async |n| venue.place(&order(n)).await)).await };
+    let last = async {
+        for n in 0..7 {
+            in_flight(n).await;
+        }
+        venue.place(&order(7)).await
+    };
+    let changing = async {
+        in_flight(7).await;
+        let path = "/orders/by-client-id/w7";
+        (venue.patch(path, &json!({ "price": "40000" })).await, venue.delete(path).await)
+    };
+    let (_, last, (replaced, canceled)) = tokio::join!(first, last, changing);
+    replaced.is_problem_with(409, "in_flight", "unknown");
+    canceled.is_problem_with(409, "in_flight", "unknown");
+    assert_eq!((last.status, &last.body["status"]), (201, &json!("open")));
+}
+
 #[tokio::test]
 async fn market_first_lets_market_orders_overtake_but_not_those_of_their_own_socket() {
     let venue = Venue::spawn("[queue]\ndiscipline = \"market_first\"\n[execution]\ndelay = \"400ms\"").await;
