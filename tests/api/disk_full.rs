@@ -115,8 +115,6 @@ async fn goes_on_with_room(data_dir: &str, told: &Told) {
     for id in &told.refused {
         get(id).await.is_problem(404, "unknown_order");
     }
-    let executions = format!("http://{}/executions?from_seq=1&limit=1", server.addr);
-    assert_eq!(Answer::of(client().get(executions)).await.body["executions"][0]["seq"], 1);
     for id in &told.unknown {
         let order = with(market("buy", "0.01"), json!({ "client_order_id": id }));
         let again = Answer::of(client().post(format!("http://{}/orders", server.addr)).json(&order)).await;
@@ -127,6 +125,8 @@ async fn goes_on_with_room(data_dir: &str, told: &Told) {
     let after = Answer::of(client().post(format!("http://{}/orders", server.addr)).json(&after)).await;
     let orders = told.acknowledged.len() + told.unknown.len() + 1;
     assert_eq!((after.status, &after.body["order_id"]), (201, &json!(orders)), "{}", after.text);
+    let executions = format!("http://{}/executions?from_seq=1&limit=1", server.addr);
+    assert_eq!(Answer::of(client().get(executions)).await.body["executions"][0]["seq"], 1);
     server.signal("TERM").await;
     assert_eq!(server.ended().await, Some(0));
 }
@@ -199,8 +199,8 @@ async fn once_the_journal_has_failed_an_order_is_refused_with_journal_failed_and
     let late = order("late".to_owned());
     let mut stream = begin(server.addr, &late).await;
     let mut told = Told::default();
-    // More than nothing, and less than the journal has: its next write fails.
-    let limit = Rlimit { current: Some(1_024), maximum: Some(1_024) };
+    // More than nothing, and less than the journal has: its next write fails, before the log of executions has any.
+    let limit = Rlimit { current: Some(256), maximum: Some(256) };
     prlimit(Pid::from_raw(server.id().try_into().unwrap()), Resource::Fsize, limit).unwrap();
     for n in 0.. {
         let id = format!("early-{n}");

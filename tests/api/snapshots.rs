@@ -207,7 +207,8 @@ async fn killed_after_snapshots_it_goes_on_from_the_newest_that_is_whole() {
     let kept = server.said("kept a snapshot").await["number"].as_u64().unwrap();
     server.signal("TERM").await;
     assert_eq!(server.ended().await, Some(0));
-    assert_eq!(snapshots(&data_dir)[0].file_name().unwrap().to_str().unwrap(), format!("{kept:020}.snapshot"));
+    // There was enough for another, which may have been made before the stop.
+    assert!(snapshots(&data_dir)[0].file_name().unwrap().to_str().unwrap() >= format!("{kept:020}.snapshot").as_str());
     assert!(!newer.exists());
 }
 
