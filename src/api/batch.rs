@@ -2,7 +2,7 @@
 
 use axum::{Extension, extract::State as Shared, http::HeaderMap, response::Response};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     Problem, State,
@@ -14,7 +14,7 @@ use super::{
     view,
 };
 use crate::domain::AccountId;
-use crate::queue::{ConnectionId, Refusal};
+use crate::queue::ConnectionId;
 
 /// The most orders in one batch.
 const BATCH_MAX: usize = 1_000;
@@ -109,12 +109,7 @@ pub(super) async fn submit(
     for order in orders {
         pending.push(match (order.and_then(|order| order.check(account, state.instrument_id())), until) {
             (Ok(place), None) => entry::place(state, place, connection).await,
-            (Ok(place), Some(until)) => {
-                timeout_at(until, entry::place(state, place, connection)).await.unwrap_or_else(|_| {
-                    state.intake.gave_up();
-                    Err(Problem::not_queued(Refusal::Full, state.intake.retry_after()))
-                })
-            }
+            (Ok(place), Some(until)) => entry::by(state, until, entry::place(state, place, connection)).await,
             (Err(problem), _) => Err(problem),
         });
     }

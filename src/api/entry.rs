@@ -17,8 +17,8 @@ use crate::domain::{
     Status,
 };
 use crate::queue::{
-    Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, NewTerms, Reservation, ShownOrder, Target, Use,
-    Verdict,
+    Action, Answer, Became, ConnectionId, Fingerprint, InFlight, Known, NewTerms, Refusal, Reservation, ShownOrder, Target,
+    Use, Verdict,
 };
 
 /// What a request came to.
@@ -104,8 +104,6 @@ pub(super) struct Late {
     detail: String,
     /// The order as the executor told of it.
     told: Option<Arc<Order>>,
-    /// Whether it was meant by its client id: then it may have come after the request.
-    by_client_id: bool,
 }
 
 /// Submits a new order.
@@ -275,6 +273,22 @@ async fn send(
     Ok(Pending::Queued(answer, asked))
 }
 
+/// Submits what may wait for a place among the orders, and gives it up at a moment.
+///
+/// # Errors
+///
+/// Those of `submitting`, and `queue_full` if it is given up: nothing is queued then.
+pub(super) async fn by(
+    state: &State,
+    until: Instant,
+    submitting: impl Future<Output = Result<Pending, Problem>>,
+) -> Result<Pending, Problem> {
+    tokio::time::timeout_at(until, submitting).await.unwrap_or_else(|_| {
+        state.intake.gave_up();
+        Err(Problem::not_queued(Refusal::Full, state.intake.retry_after()))
+    })
+}
+
 /// Refuses a client id that no order ever had, without troubling the queue.
 fn known(state: &State, account: AccountId, target: Target) -> Result<(), Problem> {
     match target {
@@ -351,7 +365,7 @@ pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: 
             let code = report.code.map_or("not_cancelable", |code| code.as_str());
             let detail = report.reason.unwrap_or_default();
             let (order_id, told) = (report.order.order_id, Some(Arc::new(report.order)));
-            Meant::Late(Late { account, order_id, status, code, detail, told, by_client_id: false })
+            Meant::Late(Late { account, order_id, status, code, detail, told })
         }
         // An order that waits for a place in its lane is overtaken by what asks for it.
         (Answer::NotFound, Asked::Existing(Target::ClientOrderId(id), _))
@@ -363,8 +377,7 @@ pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: 
             None => Meant::Now(Err(Problem::unknown_order())),
             Some(order_id) => {
                 let (status, detail) = (StatusCode::CONFLICT, "The order has ended".to_owned());
-                let by_client_id = matches!(target, Target::ClientOrderId(_));
-                Meant::Late(Late { account, order_id, status, code: code.as_str(), detail, told: None, by_client_id })
+                Meant::Late(Late { account, order_id, status, code: code.as_str(), detail, told: None })
             }
         },
         (answer, _) => Meant::Now(done(account, answer)),
@@ -374,12 +387,12 @@ pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: 
 /// The answer to a request that came too late: the order as it is, not as it was told of, since a refused request does not
 /// touch it. Where the engine knows no such order there may still have been one, which ended longer ago than it remembers.
 pub(super) async fn late(state: &State, late: Late) -> Problem {
-    let Late { account, order_id, status, code, detail, told, by_client_id } = late;
+    let Late { account, order_id, status, code, detail, told } = late;
     let order = match (lookup::order(state, account, order_id).await, told) {
         (Ok(order), Some(_)) => order,
         (Ok(order), None) if order.status.is_terminal() => order,
-        (Ok(_), None) if by_client_id => return Problem::in_flight(),
-        (Ok(_), None) => return Problem::unknown_order(),
+        // It came after the request.
+        (Ok(_), None) => return Problem::in_flight(),
         (Err(_), Some(told)) => told,
         (Err(problem), None) => return problem,
     };

@@ -18,15 +18,14 @@ use super::{
 };
 use crate::domain::{Decimal, ExchangeName, Nanos, Symbol};
 use crate::market::{Row, Update};
-use crate::queue::Refusal;
 use crate::stream::Hub;
 
 /// The most levels of a side, and how many where nobody says.
 const DEPTH: (usize, usize) = (1_000, 20);
-/// A quote that is queued is executed some time: much later than this nobody remembers it.
-const EXECUTED_BY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most trades, and how many where nobody says.
 const TRADES: (usize, usize) = (1_000, 100);
+/// How long the executor may take for a queued quote to be shown: longer than any queue is.
+const EXECUTED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `GET /instruments`
 pub(super) async fn instruments(Shared(state): Shared<State>) -> Json<Vec<InstrumentView>> {
@@ -102,15 +101,17 @@ pub(super) async fn post_quote(
     let (instrument, quote) = request.check(|symbol| state.read.instrument(symbol))?;
     let (symbol, deadline) = (instrument.spec.symbol, Instant::now() + state.request_timeout);
     let (done, is_done) = oneshot::channel::<()>();
-    let queued = async {
+    let mut before = None;
+    let queueing = async {
         let mut last = state.by_hand.last.lock().await;
-        Ok::<_, Problem>((entry::quote(&state, quote.clone()).await?, last.replace(is_done)))
+        let pending = entry::quote(&state, quote.clone()).await?;
+        before = last.replace(is_done);
+        Ok(pending)
     };
-    let queued = timeout_at(deadline, queued).await;
-    let (pending, before) = queued.map_err(|_| Problem::not_queued(Refusal::Full, state.intake.retry_after()))??;
+    let pending = entry::by(&state, deadline, queueing).await?;
     // Who asked may leave, or be told that it takes too long: what moves the book is shown all the same.
     let shown = tokio::spawn(async move {
-        let finished = entry::finish_by(&state, account, pending, || Instant::now() + EXECUTED_BY).await;
+        let finished = entry::finish_by(&state, account, pending, || Instant::now() + EXECUTED_WITHIN).await;
         if let Some(before) = before {
             // Its sender never says anything, it is dropped.
             before.await.ok();

@@ -2,7 +2,7 @@
 //!
 //! Linux counts how long each thread was ready to run and had to wait for a processor. Where the venue's threads hardly waited,
 //! there are processors enough, and history keeps up with whatever comes. Where they did, it leaves them alone for a long while: a
-//! processor that is free for a moment is still shared memory and caches, and wanted back at once.
+//! processor that idles for a moment is wanted back at once, and memory and caches are shared all along.
 
 use std::{
     fs,

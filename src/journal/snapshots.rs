@@ -1,8 +1,8 @@
 //! Snapshots: what a start needs not to replay, in files of their own. What is in them is others' business.
 //!
 //! In: bytes that stand for everything up to a record of the journal. Out: the same bytes, checked. Two kinds of files, both named
-//! by that record in 20 digits: `….snapshot`, of which the newest and the one that it was made of are kept, and `….ids`, each of which has what is new since the
-//! one before that it names.
+//! by that record in 20 digits: `….snapshot`, of which the newest and the one that it was made of are kept, and `….ids`, each of
+//! which has what is new since the one before that it names.
 //!
 //! ```text
 //! 0 magic 8 · 8 format u32 · 12 rules u32 · 16 epoch u64 · 24 number u64 · 32 stamp i64 · 40 hash u64 · 48 secret 16

@@ -116,18 +116,22 @@ mod tests {
 
     #[test]
     fn where_two_exchanges_wait_no_quote_meets_one_that_never_stood_beside_it() {
-        let other = ExchangeName::parse("kraken").unwrap();
         let quotes = Conflated::default();
-        for middle in [80, 100] {
-            quotes.put((other, KEY().1), quote(Some(middle - 1), middle + 1));
-        }
+        let put = |exchange: &str, instrument: u32, middle: i64| {
+            let (exchange, instrument) = (ExchangeName::parse(exchange).unwrap(), InstrumentId(instrument));
+            let Command::Quote(of_key) = quote(Some(middle - 1), middle + 1) else { panic!("a quote") };
+            let command = Command::Quote(Quote { exchange, instrument, ..of_key });
+            quotes.put((exchange, instrument), command.clone());
+            command
+        };
+        let _overtaken = put("kraken", 0, 80);
+        let newest = put("kraken", 0, 100);
         assert_eq!(quotes.counts().depth, 2);
-        quotes.put(KEY(), quote(Some(79), 81));
-        quotes.put((KEY().0, InstrumentId(1)), quote(Some(79), 81));
+        let (beside, elsewhere) = (put("binance", 0, 80), put("binance", 1, 80));
         assert_eq!((quotes.counts().depth, quotes.counts().dropped), (3, 1));
         let mut taken = Vec::new();
         quotes.take(&mut taken);
-        assert!(taken.contains(&quote(Some(99), 101)) && !taken.contains(&quote(Some(79), 100)));
+        assert_eq!(taken, [beside, newest, elsewhere]);
     }
 
     #[test]

@@ -51,9 +51,11 @@ impl Books {
             return last;
         }
         let snapshot = Snapshot::make(read, instrument);
-        if snapshot.took > QUICK {
-            self.last().insert(instrument.id, snapshot.clone());
-        }
+        let mut last = self.last();
+        match snapshot.took > QUICK {
+            true => last.insert(instrument.id, snapshot.clone()),
+            false => last.remove(&instrument.id),
+        };
         snapshot
     }
 
