@@ -226,12 +226,18 @@ impl App {
             tasks.spawn_on(runtime, &name, branch.run(drain.clone()));
             others.push(name);
         }
+        let configured = venue.configured();
         tasks.spawn("executor", venue.run(drain.clone()));
         market.spawn(&mut tasks, &stop);
         if state.rates.is_some() {
             tasks.spawn("rate limits", api::forget_idle(state.clone(), stop.clone()));
         }
-        tasks.spawn("server", api::serve(listener, serving, connections.clone(), stop.clone()));
+        let served = api::serve(listener, serving, connections.clone(), stop.clone());
+        tasks.spawn("server", async {
+            // Who connects before is accepted after.
+            configured.await;
+            served.await;
+        });
         tracing::info!(%addr, "listening");
 
         tokio::select! {

@@ -33,7 +33,7 @@ use crate::engine::{Limits, RULES};
 use crate::executor::{self, Effects, Executor, Finisher, Release, Replica, Replies};
 use crate::history::{Ended as HistoryEnded, History};
 use crate::journal::{self, Durability, Ended, Gate, Journal, Lock, Memory, Started};
-use crate::queue::{self, Admission, Discipline, Intake, OnFull, Outlet, WorkerId};
+use crate::queue::{self, Admission, Answer, Discipline, Intake, OnFull, Outlet, Reply, WorkerId};
 use crate::read::{self, ReadModel};
 use crate::stream::{Hub, archive};
 use history::{Waiting, WrapSource};
@@ -95,6 +95,8 @@ pub struct Running {
     journal: Box<dyn Journal<Effects>>,
     threads: Threads,
     history_ended: Option<HistoryEnded>,
+    /// Answered once the configuration can be read.
+    configured: oneshot::Receiver<Answer>,
     /// What is to be answered here.
     answers: mpsc::UnboundedReceiver<Replies>,
     branches: Vec<Branch>,
@@ -158,6 +160,12 @@ impl Running {
         std::mem::take(&mut self.branches)
     }
 
+    /// What completes, while it runs, once all can be read that the configuration came to, or the venue has failed.
+    pub fn configured(&mut self) -> impl Future<Output = ()> + use<> {
+        let configured = std::mem::replace(&mut self.configured, oneshot::channel().1);
+        async { drop(configured.await) }
+    }
+
     /// Executes until `drain` is canceled and the queue is empty, and answers, as the first worker, until all is released.
     pub async fn run(self, drain: CancellationToken) {
         let Self { executor, outlet, journal, threads, answers, .. } = self;
@@ -209,7 +217,8 @@ impl Venue {
         let admission = shown.admission.clone();
         let lock = kept.as_ref().map(|(kept, _)| kept.lock.clone());
         let commands = genesis::difference(config, executor.engine())?;
-        let (records, effects) = executor.configure(commands);
+        let (reply, configured) = Reply::new(WorkerId::default());
+        let (records, effects) = executor.configure(commands, Some(reply));
         shown.define(&effects.names);
         if let Some(lost) = config.instruments.iter().find(|wanted| shown.read.instrument(&wanted.symbol).is_none()) {
             bail!("instrument {} cannot be traded: the venue has as many assets as it may", lost.symbol);
@@ -247,7 +256,7 @@ impl Venue {
             journal: threads.journal_pulse.clone(),
             snapshots: threads.snapshots_made.clone(),
         };
-        let running = Running { executor, outlet, journal, threads, history_ended, answers, branches, quotes };
+        let running = Running { executor, outlet, journal, threads, history_ended, configured, answers, branches, quotes };
         Ok((Self { intake, admission, read, history, hub, journal_failed, epoch, pulses }, running))
     }
 }

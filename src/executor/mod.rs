@@ -122,12 +122,13 @@ impl Executor {
         self.pulse.clone()
     }
 
-    /// Applies the venue's configuration, which is commands like any other: a batch of its own.
-    pub fn configure(&mut self, commands: Vec<Command>) -> (Vec<Record>, Effects) {
+    /// Applies the venue's configuration, which is commands like any other: a batch of its own. `reply` gets [`Answer::Done`].
+    pub fn configure(&mut self, commands: Vec<Command>, reply: Option<Reply>) -> (Vec<Record>, Effects) {
         self.look_at_the_clock();
         for command in commands {
             self.apply(command);
         }
+        self.answer(reply, Answer::Done);
         self.finish_batch()
     }
 
@@ -372,7 +373,7 @@ mod tests {
         let (engine, admission) = (Engine::new(Limits::default()), Admission::default());
         let mut executor = Executor::new(Parts { engine, admission, clock, delay: Duration::ZERO });
         let name = AccountName::parse("a").unwrap();
-        executor.configure(vec![Command::OpenAccount(Box::new(AccountSpec { name, balances: None }))]);
+        executor.configure(vec![Command::OpenAccount(Box::new(AccountSpec { name, balances: None }))], None);
         now.store(THEN, Ordering::SeqCst);
         executor.look_at_the_clock();
         assert!(executor.stamp.0 >= THEN + HOUR && executor.is_behind);

@@ -95,8 +95,8 @@ impl Intake {
     ) -> Result<oneshot::Receiver<Answer>, Refusal> {
         let lane = self.lane(&action);
         lane.reserve(self.shared.on_full).await?;
-        let (sender, answer) = oneshot::channel();
-        let reply = Some(Reply { sender, worker: self.worker });
+        let (reply, answer) = Reply::new(self.worker);
+        let reply = Some(reply);
         let ticket = self.shared.tickets.fetch_add(1, Relaxed);
         lane.send(Request { action, claim, connection, reply, ticket, queued_at: Instant::now() })?;
         self.bell.notify_one();

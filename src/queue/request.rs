@@ -95,11 +95,17 @@ pub struct WorkerId(pub usize);
 /// Who is answered.
 #[derive(Debug)]
 pub struct Reply {
-    pub(super) sender: oneshot::Sender<Answer>,
-    pub(super) worker: WorkerId,
+    sender: oneshot::Sender<Answer>,
+    worker: WorkerId,
 }
 
 impl Reply {
+    /// A reply on that worker, and where its answer arrives: an error there means that none will.
+    pub fn new(worker: WorkerId) -> (Self, oneshot::Receiver<Answer>) {
+        let (sender, answer) = oneshot::channel();
+        (Self { sender, worker }, answer)
+    }
+
     /// Where the answer is waited for.
     pub fn worker(&self) -> WorkerId {
         self.worker

@@ -265,3 +265,20 @@ fn nothing_that_was_told_is_lost_doubled_or_changed_however_the_venue_ends() {
         run(seed);
     }
 }
+
+#[tokio::test]
+async fn what_the_configuration_came_to_can_be_read_before_anyone_asks() {
+    for seed in 0..50 {
+        let run = Run::new(seed);
+        let settings = Settings { folders: Some(run.folders.clone()), ..Settings::default() };
+        let config = run.configured.config(run.data_dir.path());
+        let (venue, mut running) = Venue::open(&config, &settings, now).unwrap();
+        let (configured, drain) = (running.configured(), CancellationToken::new());
+        let executor = tokio::spawn(running.run(drain.clone()));
+        configured.await;
+        assert!(!venue.read.account(AccountId(0)).1.is_empty());
+        assert!(!venue.read.book(&venue.read.instruments()[0], 1).bids.is_empty());
+        drain.cancel();
+        executor.await.unwrap();
+    }
+}

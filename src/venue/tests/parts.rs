@@ -36,7 +36,7 @@ impl Scene {
         let (engine, clock) = (Engine::new(Limits::default()), Arc::new(|| Nanos(START_NS)));
         let parts = Parts { engine, admission: admission.clone(), clock, delay: Duration::ZERO };
         let mut executor = Executor::new(parts);
-        let (records, effects) = executor.configure(genesis::difference(&config, executor.engine()).unwrap());
+        let (records, effects) = executor.configure(genesis::difference(&config, executor.engine()).unwrap(), None);
         let mut read = ReadModel::new(read::Settings { closed_kept, closed_max: closed_kept }, None);
         let mut hub = Hub::new(1_024);
         hub.define(effects.names.accounts.len(), 1);
