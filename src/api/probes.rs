@@ -1,11 +1,6 @@
 //! How the venue is: probes, metrics, the queue's counters.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    sync::atomic::Ordering::Relaxed,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Instant};
 
 use axum::{
     Json,
@@ -18,7 +13,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{Problem, State, openapi};
-use crate::queue::{LaneCounts, Refusal};
+use crate::queue::LaneCounts;
 
 /// `GET /livez`: the process answers.
 pub(super) async fn livez() -> Json<serde_json::Value> {
@@ -28,7 +23,7 @@ pub(super) async fn livez() -> Json<serde_json::Value> {
 /// `GET /readyz`: the venue takes orders.
 pub(super) async fn readyz(Shared(state): Shared<State>) -> Result<Json<serde_json::Value>, Problem> {
     if state.draining.load(Relaxed) {
-        return Err(Problem::not_queued(Refusal::ShuttingDown, Duration::from_secs(1)));
+        return Err(Problem::shutting_down());
     }
     Ok(Json(serde_json::json!({ "status": "ready" })))
 }

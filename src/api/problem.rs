@@ -230,6 +230,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).with_retry_after(retry_after)
     }
 
+    /// 503: the venue takes nothing any more.
+    pub(super) fn shutting_down() -> Self {
+        Self::not_queued(Refusal::ShuttingDown, Duration::from_secs(1))
+    }
+
     /// Says what is certain about the request.
     pub fn with_outcome(mut self, outcome: RequestOutcome) -> Self {
         self.0.outcome = outcome;

@@ -1,12 +1,15 @@
 //! The binary: signals, exit codes, what it prints.
 
-use std::{collections::VecDeque, net::SocketAddr, process::Stdio};
+use std::{collections::VecDeque, net::SocketAddr, process::Stdio, sync::Arc};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
+    net::TcpStream,
     process::{Child, ChildStderr, Command},
+    sync::Barrier,
+    task::JoinSet,
     time::timeout,
 };
 
@@ -188,6 +191,36 @@ async fn a_silent_connection_does_not_hold_up_the_end() {
     assert_eq!(idle.get(format!("http://{}/livez", server.addr)).send().await.unwrap().status(), 200);
     server.signal("TERM").await;
     assert_eq!(server.ended().await, Some(0));
+}
+
+/// Asks for a socket and reads all that it is told, again and again until nobody listens; closes one only when it has asked for
+/// the next. Says once that it has a socket.
+async fn come_back(addr: SocketAddr, has_socket: Arc<Barrier>) {
+    let handshake = b"GET /stream HTTP/1.1\r\nHost: v\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut before = None;
+    while let Ok(mut stream) = TcpStream::connect(addr).await {
+        if stream.write_all(handshake).await.is_ok() {
+            if before.is_none() {
+                stream.read_exact(&mut [0; b"HTTP/1.1 101".len()]).await.unwrap();
+                has_socket.wait().await;
+            }
+            drop(stream.read_to_end(&mut Vec::new()).await);
+        }
+        before = Some(stream);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_that_come_back_at_once_do_not_hold_up_the_end() {
+    const READERS: usize = 32;
+    let server = Server::spawn(&[]).await;
+    let have_sockets = Arc::new(Barrier::new(READERS + 1));
+    let readers: JoinSet<()> = (0..READERS).map(|_| come_back(server.addr, have_sockets.clone())).collect();
+    timeout(PATIENCE, have_sockets.wait()).await.unwrap();
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+    timeout(PATIENCE, readers.join_all()).await.unwrap();
 }
 
 #[tokio::test]

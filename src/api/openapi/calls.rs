@@ -294,6 +294,7 @@ frame; the README tells channels, requests and close codes.",
             .problem(403, &["foreign_origin", "missing_scope"])
             .problem(404, &["unknown_symbol"])
             .problem(426, &["upgrade_required"])
+            .problem(503, &["shutting_down"])
             .header(426, "Upgrade"),
     ]
 }

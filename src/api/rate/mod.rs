@@ -29,7 +29,6 @@ use tokio::time::{Instant, MissedTickBehavior, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Problem, State, access::Identity, connections::client_address};
-use crate::queue::Refusal;
 use clock::RuntimeClock;
 
 pub(super) use layer::{Peer, limit, limited};
@@ -215,9 +214,7 @@ impl State {
         let passed = tokio::select! {
             biased;
             passed = rates.pass(kind, client, cost) => passed,
-            () = self.closing.cancelled() => {
-                return Err((Problem::not_queued(Refusal::ShuttingDown, Duration::from_secs(1)), None));
-            }
+            () = self.closing.cancelled() => return Err((Problem::shutting_down(), None)),
         };
         passed.map(Some).map_err(|left| {
             self.metrics.limit("rate_limit");

@@ -88,6 +88,10 @@ pub(super) async fn upgrade(
             return Ok((wanted, problem).into_response());
         }
     };
+    if state.closing.is_cancelled() {
+        // Who comes back at once must not keep the last socket from having closed.
+        return Err(Problem::shutting_down());
+    }
     check_origin(&state, request.headers())?;
     let identity = state.access.identify(request.headers())?;
     let split = |list: &Option<String>| -> Option<Vec<String>> {
