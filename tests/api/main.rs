@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that does not find what it expects has failed")]
 
 mod bad_input;
+mod canceled_at_once;
 mod disk_full;
 mod executions;
 mod frames;
