@@ -274,12 +274,26 @@ impl CancelAllQuery {
     ///
     /// An unknown symbol, or a side that is none.
     pub(super) fn check(&self, state: &State, account: AccountId) -> Result<CancelAll, Problem> {
-        let instrument = self.symbol.as_deref().map(|text| extract::instrument(state, text)).transpose()?;
-        let side = self.side.as_deref().map(|text| {
-            Side::parse(text).ok_or_else(|| Problem::bad_request("invalid_query", "side must be one of buy, sell"))
-        });
-        Ok(CancelAll { account, instrument: instrument.map(|instrument| instrument.id), side: side.transpose()? })
+        all_that_match(state, account, self.symbol.as_deref(), self.side.as_deref(), "invalid_query")
     }
+}
+
+/// The account's orders of this symbol, or of all, and this side, or both.
+///
+/// # Errors
+///
+/// An unknown symbol; `code` for a side that is none.
+pub(super) fn all_that_match(
+    state: &State,
+    account: AccountId,
+    symbol: Option<&str>,
+    side: Option<&str>,
+    code: &'static str,
+) -> Result<CancelAll, Problem> {
+    let instrument = symbol.map(|text| extract::instrument(state, text)).transpose()?;
+    let side =
+        side.map(|text| Side::parse(text).ok_or_else(|| Problem::bad_request(code, "side must be one of buy, sell")));
+    Ok(CancelAll { account, instrument: instrument.map(|instrument| instrument.id), side: side.transpose()? })
 }
 
 /// `DELETE /orders`

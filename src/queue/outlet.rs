@@ -164,8 +164,7 @@ impl Staged {
 
     fn pop(&mut self) -> Option<Request> {
         let [cancel, order, market] = self.fronts();
-        let overtakes = market > order && market < cancel && self.overtakes < OVERTAKES_MAX;
-        if overtakes && order != u64::MAX {
+        if order < market && market < cancel && self.overtakes < OVERTAKES_MAX {
             self.overtakes += 1;
             return self.markets.pop_front();
         }

@@ -12,12 +12,12 @@ use super::super::{
     batch,
     entry::{self, Done, Pending},
     extract::{self, JsonObject},
-    orders::cancel_after_ns,
+    orders,
     rate::{Client, Kind},
     request::{PlaceRequest, ReplaceRequest},
 };
 use super::{may, subscriptions::Wish};
-use crate::domain::{AccountId, CancelAll, ClientOrderId, MomentText, OrderId, Scope, Side};
+use crate::domain::{AccountId, ClientOrderId, MomentText, OrderId, Scope};
 use crate::queue::{ConnectionId, Target};
 use crate::stream::json::{Object, Raw, Word, key};
 
@@ -157,70 +157,103 @@ async fn place(state: &State, speaker: Speaker, order: &PlaceRequest<'_>) -> Res
     entry::place(state, place, Some(speaker.connection)).await.map(|pending| Asked::Order(account, pending))
 }
 
+/// What a message asks for.
+#[derive(Clone, Copy)]
+enum Op {
+    Auth,
+    Subscribe,
+    Unsubscribe,
+    Ping,
+    Place,
+    Batch,
+    Cancel,
+    Replace,
+    CancelAll,
+    CancelAfter,
+}
+
+impl Op {
+    const WORDS: [(&str, Self); 10] = [
+        ("auth", Self::Auth),
+        ("subscribe", Self::Subscribe),
+        ("unsubscribe", Self::Unsubscribe),
+        ("ping", Self::Ping),
+        ("place", Self::Place),
+        ("batch", Self::Batch),
+        ("cancel", Self::Cancel),
+        ("replace", Self::Replace),
+        ("cancel_all", Self::CancelAll),
+        ("cancel_after", Self::CancelAfter),
+    ];
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(word, _)| *word == text).map(|(_, op)| *op)
+    }
+}
+
 async fn asked(state: &State, speaker: Speaker, message: &Message<'_>) -> Result<Asked, Problem> {
+    let op = Op::parse(&message.op);
+    if let Some((kind, cost)) = message.cost(op) {
+        charge(state, speaker, kind, cost).await?;
+    }
     let Speaker { identity, connection, .. } = speaker;
-    message.charge(state, speaker).await?;
-    match &*message.op {
-        "ping" => Ok(Asked::Ping),
-        "auth" => match message.auth(state, identity) {
-            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Ok(Asked::Denied(problem)),
-            known => known.map(Asked::Auth),
-        },
-        "subscribe" => {
+    let trader = || may(identity, Scope::Trade);
+    let (account, pending) = match op.ok_or_else(unknown_op)? {
+        Op::Ping => return Ok(Asked::Ping),
+        Op::Auth => {
+            return match message.auth(state, identity) {
+                Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Ok(Asked::Denied(problem)),
+                known => known.map(Asked::Auth),
+            };
+        }
+        Op::Subscribe => {
             let wish = message.wish(state)?;
             if wish.is_private() {
                 may(identity, Scope::Read)?;
             }
-            Ok(Asked::Subscribe(wish))
+            return Ok(Asked::Subscribe(wish));
         }
-        "unsubscribe" => message.wish(state).map(Asked::Unsubscribe),
-        "batch" => {
-            let account = may(identity, Scope::Trade)?;
+        Op::Unsubscribe => return message.wish(state).map(Asked::Unsubscribe),
+        Op::Batch => {
+            let account = trader()?;
             let orders = batch::each(message.orders.as_deref().ok_or_else(|| missing("orders"))?)?;
-            Ok(Asked::Batch(account, batch::submit(state, account, orders, Some(connection)).await))
+            return Ok(Asked::Batch(account, batch::submit(state, account, orders, Some(connection)).await));
         }
-        op if ORDER_OPS.contains(&op) => {
-            let account = may(identity, Scope::Trade)?;
-            let pending = submit(state, account, connection, message).await?;
-            Ok(Asked::Order(account, pending))
-        }
-        _ => {
-            let words = ORDER_OPS.join(", ");
-            let detail = format!("op must be one of auth, subscribe, unsubscribe, ping, batch, {words}");
-            Err(Problem::bad_request("unknown_op", detail))
-        }
-    }
-}
-
-/// What may be asked of the account's orders, one by one.
-const ORDER_OPS: [&str; 5] = ["place", "cancel", "replace", "cancel_all", "cancel_after"];
-
-/// Submits an order request.
-async fn submit(
-    state: &State,
-    account: AccountId,
-    connection: ConnectionId,
-    message: &Message<'_>,
-) -> Result<Pending, Problem> {
-    let connection = Some(connection);
-    match &*message.op {
-        "place" => {
+        Op::Place => {
+            let account = trader()?;
             let order = message.order.ok_or_else(|| missing("order"))?;
-            let request: PlaceRequest<'_> = extract::parse(order.get().as_bytes())?;
-            entry::place(state, request.check(account, state.instrument_id())?, connection).await
+            let place =
+                extract::parse::<PlaceRequest<'_>>(order.get().as_bytes())?.check(account, state.instrument_id())?;
+            (account, entry::place(state, place, Some(connection)).await?)
         }
-        "cancel" => entry::cancel(state, account, message.target()?, connection).await,
-        "replace" => {
+        Op::Cancel => {
+            let account = trader()?;
+            (account, entry::cancel(state, account, message.target()?, Some(connection)).await?)
+        }
+        Op::Replace => {
+            let account = trader()?;
             let changes = message.changes.ok_or_else(|| missing("changes"))?;
             let terms = extract::parse::<ReplaceRequest<'_>>(changes.get().as_bytes())?.check()?;
-            entry::replace(state, account, message.target()?, terms, None, connection).await
+            (account, entry::replace(state, account, message.target()?, terms, None, Some(connection)).await?)
         }
-        "cancel_all" => entry::cancel_all(state, message.cancel_all(state, account)?, connection).await,
-        _ => {
-            let timeout_ns = cancel_after_ns(message.timeout_ms.ok_or_else(|| missing("timeout_ms"))?)?;
-            entry::cancel_after(state, account, timeout_ns, connection).await
+        Op::CancelAll => {
+            let account = trader()?;
+            let (symbol, side) = (message.symbol.as_deref(), message.side.as_deref());
+            let all = orders::all_that_match(state, account, symbol, side, "invalid_request")?;
+            (account, entry::cancel_all(state, all, Some(connection)).await?)
         }
-    }
+        Op::CancelAfter => {
+            let account = trader()?;
+            let timeout_ns = orders::cancel_after_ns(message.timeout_ms.ok_or_else(|| missing("timeout_ms"))?)?;
+            (account, entry::cancel_after(state, account, timeout_ns, Some(connection)).await?)
+        }
+    };
+    Ok(Asked::Order(account, pending))
+}
+
+fn unknown_op() -> Problem {
+    let words: Vec<&str> = Op::WORDS.iter().map(|(word, _)| *word).collect();
+    Problem::bad_request("unknown_op", format!("op must be one of {}", words.join(", ")))
 }
 
 async fn charge(state: &State, speaker: Speaker, kind: Kind, cost: usize) -> Result<(), Problem> {
@@ -237,15 +270,14 @@ fn missing(field: &str) -> Problem {
 }
 
 impl Message<'_> {
-    /// Counts the message as the same request by REST would be; a ping costs nothing.
-    async fn charge(&self, state: &State, speaker: Speaker) -> Result<(), Problem> {
-        let (kind, cost) = match &*self.op {
-            "ping" => return Ok(()),
-            "batch" => (Kind::Orders, self.orders.as_ref().map_or(1, Vec::len)),
-            op if ORDER_OPS.contains(&op) => (Kind::Orders, 1),
-            _ => (Kind::Reads, 1),
-        };
-        charge(state, speaker, kind, cost).await
+    /// What the message counts as, which is what the same request by REST would; a ping costs nothing.
+    fn cost(&self, op: Option<Op>) -> Option<(Kind, usize)> {
+        match op {
+            Some(Op::Ping) => None,
+            Some(Op::Batch) => Some((Kind::Orders, self.orders.as_ref().map_or(1, Vec::len))),
+            Some(Op::Place | Op::Cancel | Op::Replace | Op::CancelAll | Op::CancelAfter) => Some((Kind::Orders, 1)),
+            Some(Op::Auth | Op::Subscribe | Op::Unsubscribe) | None => Some((Kind::Reads, 1)),
+        }
     }
 
     fn wish(&self, state: &State) -> Result<Wish, Problem> {
@@ -270,14 +302,6 @@ impl Message<'_> {
             (None, Some(id)) => ClientOrderId::parse(id).map(Target::ClientOrderId).map_err(|_| Problem::unknown_order()),
             _ => Err(Problem::bad_request("invalid_request", "either order_id or client_order_id is needed")),
         }
-    }
-
-    fn cancel_all(&self, state: &State, account: AccountId) -> Result<CancelAll, Problem> {
-        let instrument = self.symbol.as_deref().map(|symbol| extract::instrument(state, symbol)).transpose()?;
-        let side = self.side.as_deref().map(|side| {
-            Side::parse(side).ok_or_else(|| Problem::bad_request("invalid_request", "side must be one of buy, sell"))
-        });
-        Ok(CancelAll { account, instrument: instrument.map(|instrument| instrument.id), side: side.transpose()? })
     }
 }
 
