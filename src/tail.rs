@@ -2,11 +2,11 @@
 
 use std::{io::Write, net::SocketAddr};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use futures_util::StreamExt;
 use tokio_tungstenite::{
     connect_async,
-    tungstenite::{Message, client::IntoClientRequest},
+    tungstenite::{Error, Message, client::IntoClientRequest},
 };
 
 use crate::key::Secret;
@@ -46,7 +46,7 @@ pub async fn run(addr: SocketAddr, wish: &Wish, out: &mut impl Write) -> anyhow:
         let value = key.authorization().parse().ok().context("the key has characters that no key has")?;
         request.headers_mut().insert("authorization", value);
     }
-    let (mut stream, _) = connect_async(request).await.with_context(|| format!("cannot follow {url}"))?;
+    let (mut stream, _) = connect_async(request).await.map_err(|error| anyhow!("cannot follow {url}: {}", why(error)))?;
     while let Some(message) = stream.next().await {
         match message.context("the stream broke")? {
             Message::Text(text) => {
@@ -62,4 +62,15 @@ pub async fn run(addr: SocketAddr, wish: &Wish, out: &mut impl Write) -> anyhow:
         }
     }
     Ok(())
+}
+
+/// Why the venue cannot be followed: what it answers, or what is between.
+fn why(error: Error) -> String {
+    match error {
+        Error::Http(answer) => {
+            let problem = answer.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            format!("{} {problem}", answer.status())
+        }
+        error => error.to_string(),
+    }
 }

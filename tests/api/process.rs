@@ -382,6 +382,18 @@ async fn tail_prints_a_line_a_frame_and_ends_with_the_venue() {
 }
 
 #[tokio::test]
+async fn tail_says_why_it_cannot_follow() {
+    let server = Server::spawn(&[]).await;
+    let addr = server.addr.to_string();
+    let (code, _, said) = run(&mut openoutcry(&["tail", "--listen", &addr, "--channels", "dance"])).await;
+    assert!(code == Some(1) && said.contains("400 Bad Request") && said.contains("unknown_channel"), "{code:?} {said}");
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+    let (code, _, said) = run(&mut openoutcry(&["tail", "--listen", &addr])).await;
+    assert!(code == Some(1) && said.matches("refused").count() == 1, "{code:?} {said}");
+}
+
+#[tokio::test]
 async fn a_new_key_opens_the_account_that_it_was_made_for() {
     let (code, printed, said) = run(&mut openoutcry(&["key", "new", "--account", "alice"])).await;
     assert_eq!((code, said.as_str()), (Some(0), ""));
