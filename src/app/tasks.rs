@@ -11,7 +11,7 @@ use tokio::{
     task::{Id, JoinSet},
 };
 
-/// The tasks of a venue, by name: none may end unnoticed.
+/// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     set: JoinSet<anyhow::Result<()>>,

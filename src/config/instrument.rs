@@ -34,7 +34,7 @@ pub struct InstrumentConfig {
     /// How far from the reference a limit price may be, in percent; 0 is any distance. Default `0`.
     #[serde(default, deserialize_with = "value::one")]
     pub price_band: Decimal,
-    /// The most open orders that an account may have. Default 1000000.
+    /// The most open orders that an account may have, on all instruments together, for one to rest here. Default 1000000.
     #[serde(default = "max_open_orders")]
     pub max_open_orders: u32,
     /// What becomes of an order that the market has not reached. Default `rest`.

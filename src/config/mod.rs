@@ -114,11 +114,6 @@ impl Config {
         load::load(Some(load::Source { name, text }), std::iter::empty())
     }
 
-    /// The built-in file, with its comments.
-    pub fn default_text() -> &'static str {
-        load::DEFAULT.text
-    }
-
     /// The variables of this process's environment; what is no text in them is replaced by `\u{FFFD}`.
     pub fn environment() -> impl Iterator<Item = (String, String)> {
         std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into(), value.to_string_lossy().into()))

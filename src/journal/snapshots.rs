@@ -170,11 +170,7 @@ impl Snapshots {
     }
 
     /// The numbers of all files of ids.
-    ///
-    /// # Errors
-    ///
-    /// As [`Snapshots::list`].
-    pub fn list_ids(&self) -> Result<Vec<u64>, JournalError> {
+    pub(crate) fn list_ids(&self) -> Result<Vec<u64>, JournalError> {
         self.list_of(Kind::Ids)
     }
 

@@ -61,7 +61,7 @@ pub struct Changes {
     pub trades: Vec<(InstrumentId, TradeReport)>,
     /// Each book's new number and its changed levels, one entry a level.
     pub books: Vec<(InstrumentId, u64, Vec<LevelChange>)>,
-    /// All balances and the number of open orders of every account that changed.
+    /// All balances of every account that has one that changed.
     pub balances: Vec<(AccountId, Vec<Balance>)>,
     /// Instruments that were halted (true) or resumed, in order.
     pub halts: Vec<(InstrumentId, bool)>,

@@ -1,11 +1,6 @@
 //! One account's executions, from the oldest on disk to the newest in memory, without a seam.
 
-use std::{
-    collections::VecDeque,
-    future::Future,
-    io,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, future::Future, io, sync::Arc};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -120,8 +115,9 @@ impl Executions {
     }
 
     /// The last execution that is on disk too; `None` if none ever will be.
-    pub fn on_disk(&self) -> Option<u64> {
-        self.archive.as_ref().map(|archive| archive.watermark(self.account).load(Ordering::Acquire))
+    #[cfg(test)]
+    fn on_disk(&self) -> Option<u64> {
+        self.archive.as_ref().map(|archive| archive.watermark(self.account).load(std::sync::atomic::Ordering::Acquire))
     }
 }
 
