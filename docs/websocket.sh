@@ -7,6 +7,7 @@
 # It asks for a venue that nobody has traded on. At a prompt: websocat ws://localhost:8080/stream, then type what is said here.
 set -euo pipefail
 venue=${1:-localhost:8080}
+command -v websocat >/dev/null || { echo "$0: there is no websocat" >&2; exit 69; }
 heard=()
 
 # Connects in the place of the connection before.
