@@ -8,9 +8,10 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Instant,
 };
 
-use super::{LaneCounts, WaitBuckets};
+use super::{LaneCounts, waits::Waits};
 use crate::domain::{Command, Decimal, ExchangeName, InstrumentId};
 
 /// Whose quote, and for what.
@@ -23,6 +24,7 @@ pub(super) struct Conflated {
     sent: AtomicU64,
     received: AtomicU64,
     replaced: AtomicU64,
+    waits: Waits,
 }
 
 impl Conflated {
@@ -45,8 +47,14 @@ impl Conflated {
     /// Takes everything that waits.
     pub(super) fn take(&self, into: &mut Vec<Command>) {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        let before = into.len();
-        into.extend(waiting.into_values().flat_map(BTreeMap::into_values).flat_map(|kept| kept.quotes));
+        if waiting.is_empty() {
+            return;
+        }
+        let (before, now) = (into.len(), Instant::now());
+        for waiting in waiting.into_values().flat_map(BTreeMap::into_values).flat_map(|kept| kept.quotes) {
+            self.waits.note(now.saturating_duration_since(waiting.since));
+            into.push(waiting.command);
+        }
         self.received.fetch_add((into.len() - before) as u64, Relaxed);
     }
 
@@ -60,7 +68,7 @@ impl Conflated {
             sent: self.sent.load(Relaxed),
             received: self.received.load(Relaxed),
             dropped: self.replaced.load(Relaxed),
-            waits: WaitBuckets::default(),
+            waits: self.waits.buckets(),
         }
     }
 }
@@ -68,16 +76,23 @@ impl Conflated {
 /// What waits of one exchange and instrument, in the order in which it came.
 #[derive(Debug, Default)]
 struct Kept {
-    quotes: Vec<Command>,
+    quotes: Vec<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    command: Command,
+    since: Instant,
 }
 
 impl Kept {
     /// Keeps a newer one; how many need not be kept any more.
     fn put(&mut self, newest: Command) -> u64 {
-        self.quotes.push(newest);
+        self.quotes.push(Waiting { command: newest, since: Instant::now() });
         // Of equals the newest.
-        let middles =
-            || self.quotes.iter().enumerate().rev().filter_map(|(place, quote)| Some((middle_doubled(quote)?, place)));
+        let middles = || {
+            self.quotes.iter().enumerate().rev().filter_map(|(place, quote)| Some((middle_doubled(&quote.command)?, place)))
+        };
         let lowest = middles().min_by_key(|(middle, _)| *middle);
         let extremes = [lowest, middles().max()].map(|extreme| extreme.map(|(_, place)| place));
         let (before, last) = (self.quotes.len(), self.quotes.len() - 1);
@@ -160,7 +175,9 @@ mod tests {
             let mut taken = Vec::new();
             quotes.take(&mut taken);
             assert_eq!(taken, kept.iter().map(|place: &usize| sent[*place].clone()).collect::<Vec<_>>());
-            assert_eq!((quotes.counts().received, quotes.is_empty()), (kept.len() as u64, true));
+            let LaneCounts { received, waits, .. } = quotes.counts();
+            assert_eq!((received, quotes.is_empty()), (kept.len() as u64, true));
+            assert!(waits.buckets.last().unwrap().1 == received && waits.max_ns > 0 && waits.total_ns >= waits.max_ns);
         }
     }
 }

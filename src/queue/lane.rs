@@ -7,11 +7,7 @@ use std::{
 
 use tokio::sync::{Semaphore, TryAcquireError, mpsc};
 
-use super::{OnFull, Refusal, Request};
-
-/// Upper bounds of the buckets that waiting times are counted in, in nanoseconds.
-const WAIT_BOUNDS_NS: [u64; 10] =
-    [10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 10_000_000, 100_000_000, 1_000_000_000, 10_000_000_000];
+use super::{OnFull, Refusal, Request, WaitBuckets, waits::Waits};
 
 /// The sending side of a lane.
 #[derive(Debug)]
@@ -25,10 +21,7 @@ pub(super) struct Lane {
     sent: AtomicU64,
     received: AtomicU64,
     dropped: AtomicU64,
-    wait_total_ns: AtomicU64,
-    wait_max_ns: AtomicU64,
-    /// One count a bound, and one for what waited longer than all of them.
-    waits: [AtomicU64; WAIT_BOUNDS_NS.len() + 1],
+    waits: Waits,
 }
 
 /// A lane's counters at one moment. `sent = received + depth`.
@@ -50,30 +43,6 @@ pub struct LaneCounts {
     pub waits: WaitBuckets,
 }
 
-/// How long requests waited from being queued to being executed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WaitBuckets {
-    /// Upper bound in nanoseconds and how many waited at most that long, cumulative.
-    pub buckets: Vec<(u64, u64)>,
-    /// The sum of all waits, in nanoseconds.
-    pub total_ns: u64,
-    /// The longest wait, in nanoseconds.
-    pub max_ns: u64,
-}
-
-impl WaitBuckets {
-    /// The upper bound of the bucket that the `percent`th percentile falls in, in nanoseconds; 0 where nothing waited, and
-    /// the longest wait where it is beyond the last bound.
-    pub fn percentile_ns(&self, percent: u64, count: u64) -> u64 {
-        if count == 0 {
-            return 0;
-        }
-        let rank = count.saturating_mul(percent).div_ceil(100);
-        let bucket = self.buckets.iter().find(|(_, at_most)| *at_most >= rank);
-        bucket.map_or(self.max_ns, |(bound, _)| (*bound).min(self.max_ns))
-    }
-}
-
 /// Makes a lane of `capacity` places.
 pub(super) fn lane(name: &'static str, capacity: usize) -> (Lane, mpsc::Receiver<Request>) {
     let (channel, out) = mpsc::channel(capacity);
@@ -85,9 +54,7 @@ pub(super) fn lane(name: &'static str, capacity: usize) -> (Lane, mpsc::Receiver
         sent: AtomicU64::new(0),
         received: AtomicU64::new(0),
         dropped: AtomicU64::new(0),
-        wait_total_ns: AtomicU64::new(0),
-        wait_max_ns: AtomicU64::new(0),
-        waits: Default::default(),
+        waits: Waits::default(),
     };
     (lane, out)
 }
@@ -136,13 +103,7 @@ impl Lane {
 
     /// Gives back the place of a request that is about to be executed and has waited so long.
     pub(super) fn executed(&self, waited: Duration) {
-        let wait_ns = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        let bucket = WAIT_BOUNDS_NS.iter().position(|bound| wait_ns <= *bound).unwrap_or(WAIT_BOUNDS_NS.len());
-        if let Some(count) = self.waits.get(bucket) {
-            count.fetch_add(1, Relaxed);
-        }
-        self.wait_total_ns.fetch_add(wait_ns, Relaxed);
-        self.wait_max_ns.fetch_max(wait_ns, Relaxed);
+        self.waits.note(waited);
         self.received.fetch_add(1, Relaxed);
         self.places.add_permits(1);
     }
@@ -156,17 +117,12 @@ impl Lane {
     /// least a second, the least that `Retry-After` can say.
     pub(super) fn retry_after(&self) -> Duration {
         let received = self.received.load(Relaxed).max(1);
-        Duration::from_nanos(self.wait_total_ns.load(Relaxed) / received / 2).max(Duration::from_secs(1))
+        Duration::from_nanos(self.waits.total_ns() / received / 2).max(Duration::from_secs(1))
     }
 
     pub(super) fn counts(&self) -> LaneCounts {
         let received = self.received.load(Relaxed);
         let sent = self.sent.load(Relaxed).max(received);
-        let mut at_most = 0;
-        let buckets = WAIT_BOUNDS_NS.iter().zip(&self.waits).map(|(bound, count)| {
-            at_most += count.load(Relaxed);
-            (*bound, at_most)
-        });
         LaneCounts {
             lane: self.name,
             capacity: self.capacity,
@@ -174,11 +130,7 @@ impl Lane {
             sent,
             received,
             dropped: self.dropped.load(Relaxed),
-            waits: WaitBuckets {
-                buckets: buckets.collect(),
-                total_ns: self.wait_total_ns.load(Relaxed),
-                max_ns: self.wait_max_ns.load(Relaxed),
-            },
+            waits: self.waits.buckets(),
         }
     }
 }

@@ -20,14 +20,16 @@ mod intake;
 mod lane;
 mod outlet;
 mod request;
+mod waits;
 
 pub use admission::{Admission, Became, Fingerprint, InFlight, Known, Reservation, Use, Verdict};
 pub use conflated::QuoteKey;
 pub use entry::{Claim, Entry, Secret};
 pub use intake::{Intake, Refusal};
-pub use lane::{LaneCounts, WaitBuckets};
+pub use lane::LaneCounts;
 pub use outlet::Outlet;
 pub use request::{Action, Answer, ConnectionId, NewTerms, Reply, Request, ShownOrder, Target, WorkerId};
+pub use waits::WaitBuckets;
 
 use std::time::Duration;
 

@@ -200,7 +200,7 @@ impl Collector for Queue {
         }
         let help = "Time from being queued to being executed";
         let mut family = encoder.encode_descriptor("queue_wait_seconds", help, None, MetricType::Histogram)?;
-        for lane in lanes.iter().filter(|lane| !lane.waits.buckets.is_empty()) {
+        for lane in &lanes {
             let waits = waits(lane);
             encode_histogram(&mut family.encode_family(&[("lane", lane.lane)])?, NS_PER_SECOND, &waits)?;
         }
