@@ -24,7 +24,7 @@
 //! **Invariant: kept before visible.** Nothing that depends on a command leaves before its journal record is kept.
 //!
 //! **Invariant: arrows point inwards.** `queue`, `engine`, `journal`, `stream`, `read` and `market` know [`domain`] alone
-//! (and [`disk`], who keeps files), [`history`] the stream too; [`api`] never touches the engine, the executor or the journal.
+//! (and [`disk`], who keeps files, and [`tally`], who counts), [`history`] the stream too; [`api`] never touches the engine, the executor or the journal.
 //! `tests/tidy.rs` holds this.
 
 pub mod domain;

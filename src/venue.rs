@@ -244,12 +244,13 @@ impl Venue {
             waiting: 0,
         };
         let (mut journal, threads) = start_journal(kept, release, (random, folders.segment_bytes), &config.journal)?;
+        let epoch = epoch_text(threads.epoch);
+        // It compares itself with what was shown before this start: nothing may be shown yet.
+        let started = waiting.zip(lock).map(|(waiting, lock)| waiting.start(epoch.clone(), &hub, lock, settings));
+        let (history, history_ended) = started.transpose()?.unzip();
         if !records.is_empty() {
             journal.append(records, effects.executions_hash, effects);
         }
-        let epoch = epoch_text(threads.epoch);
-        let started = waiting.zip(lock).map(|(waiting, lock)| waiting.start(epoch.clone(), &hub, lock, settings));
-        let (history, history_ended) = started.transpose()?.unzip();
         let journal_failed = threads.journal_failed.clone();
         let pulses = Pulses {
             executor: executor.pulse(),

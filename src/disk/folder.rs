@@ -75,11 +75,11 @@ impl DiskFile for fs::File {
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        FileExt::read_at(self, into, offset)
+        uninterrupted(|| FileExt::read_at(self, into, offset))
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        FileExt::write_at(self, bytes, offset)
+        uninterrupted(|| FileExt::write_at(self, bytes, offset))
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
@@ -88,5 +88,15 @@ impl DiskFile for fs::File {
 
     fn sync_data(&mut self) -> io::Result<()> {
         fs::File::sync_data(self)
+    }
+}
+
+/// A call made again for as long as a signal cuts it short before it has done anything, which some file systems let happen.
+fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
     }
 }

@@ -17,7 +17,7 @@
 //! are released in the order in which they were appended.
 //!
 //! **Invariant: at most one frame is not synced.** So whatever follows a damaged frame proves that it was once whole, and
-//! only the very last may be torn.
+//! only the very last may be torn. Without syncs the same goes for the end of a process; a loss of power may leave any of it.
 //!
 //! **Invariant: fail stop.** After a failed or short write or a failed sync nothing is released any more: the batches that
 //! wait are dropped with their effects, [`Health`] says so at once, and the threads end, with the error.
@@ -61,6 +61,11 @@ pub use snapshots::{Snapshot, Snapshots};
 pub use writer::{Ended, File, Health, Started, WAITING_MAX, start};
 
 use crate::domain::{Command, Nanos};
+
+/// The usual folder, in the data directory.
+pub const FOLDER: &str = "journal";
+/// The usual folder of snapshots, beside it.
+pub const SNAPSHOTS_FOLDER: &str = "snapshots";
 
 /// One input, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

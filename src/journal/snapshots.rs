@@ -136,6 +136,18 @@ impl Snapshots {
         self.write_file(Kind::Ids, ids)
     }
 
+    /// Removes what a process that ended in the middle of writing has left.
+    ///
+    /// # Errors
+    ///
+    /// [`JournalError::Io`] if it cannot be removed.
+    pub fn tidy_unfinished(&self) -> Result<(), JournalError> {
+        match self.disk.remove(SPARE) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", SPARE, source)),
+            _ => Ok(()),
+        }
+    }
+
     /// Removes all snapshots but these: the newest, and the one that it was made of, which could be used.
     ///
     /// # Errors
@@ -245,7 +257,11 @@ impl Snapshots {
             }
             file.sync_data()
         };
-        write().map_err(|source| self.failed("write", SPARE, source))?;
+        if let Err(source) = write() {
+            // What is half written takes the room that others need.
+            let _left = self.disk.remove(SPARE);
+            return Err(self.failed("write", SPARE, source));
+        }
         self.disk.rename(SPARE, &name).map_err(|source| self.failed("rename", SPARE, source))?;
         self.disk.sync_dir().map_err(|source| self.failed("sync", "", source))
     }

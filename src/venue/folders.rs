@@ -3,14 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use crate::disk::{Disk, Folder};
-use crate::journal::SEGMENT_BYTES;
-
-/// The folder of the journal, in the data directory.
-pub(super) const JOURNAL: &str = "journal";
-/// The folder of snapshots.
-const SNAPSHOTS: &str = "snapshots";
-/// The folder of the log of executions.
-const EXECUTIONS: &str = "executions";
+use crate::journal::{self, SEGMENT_BYTES};
+use crate::stream::archive;
 
 /// The folders, and how long the files in them are; in tests, disks that fail.
 #[derive(Clone, Debug)]
@@ -27,9 +21,9 @@ impl Folders {
     pub fn of(data_dir: &Path) -> Self {
         let folder = |name| -> Arc<dyn Disk> { Arc::new(Folder::new(data_dir.join(name))) };
         Self {
-            journal: folder(JOURNAL),
-            snapshots: folder(SNAPSHOTS),
-            executions: folder(EXECUTIONS),
+            journal: folder(journal::FOLDER),
+            snapshots: folder(journal::SNAPSHOTS_FOLDER),
+            executions: folder(archive::FOLDER),
             segment_bytes: SEGMENT_BYTES,
         }
     }

@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::folders::{Folders, JOURNAL};
+use super::folders::Folders;
 use super::{Settings, epoch_text, executions};
 use crate::domain::{AccountId, Seq};
 use crate::history::{self, Ended, History, LogSource, Parts, Reached, Source, Summary};
-use crate::journal::Lock;
+use crate::journal::{self, Lock};
 use crate::read::Keeper;
 use crate::stream::Hub;
 
@@ -74,7 +74,7 @@ impl Waiting {
 ///
 /// If another process has the directory, it has no journal, or the log or the file cannot be used.
 pub fn rebuild(data_dir: &Path) -> anyhow::Result<Summary> {
-    ensure!(data_dir.join(JOURNAL).is_dir(), "{} has no journal", data_dir.display());
+    ensure!(data_dir.join(journal::FOLDER).is_dir(), "{} has no journal", data_dir.display());
     let _lock = Lock::take(data_dir)?;
     let (archive, _) = executions::read(&Folders::of(data_dir), None)?;
     let epoch = epoch_text(archive.epoch());

@@ -274,6 +274,7 @@ pub(super) fn recover(
     let lock = Arc::new(Lock::take(data_dir)?);
     let disk = folders.journal.clone();
     let snapshots = Snapshots::new(folders.snapshots.clone());
+    snapshots.tidy_unfinished()?;
     let Empty { hub, read, reached, retain, journal_is_synced } = empty;
     let end = find_end(disk.clone()).context("cannot read the journal")?;
     if journal_is_synced && end.epoch.is_some() {

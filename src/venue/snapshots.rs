@@ -2,11 +2,12 @@
 //! journal can go.
 //!
 //! A thread of its own wakes when so many records have been released since the last snapshot. It restores that one, replays what the
-//! journal has since, up to what was released, writes the new one and lets go of everything: the executor is never asked for
-//! anything. At a clean stop the executor hands over what it has come to, so that the next start replays nothing.
+//! journal has since, to the end of the frame of the last record that was released, writes the new one and lets go of everything: the
+//! executor is never asked for anything. At a clean stop the executor hands over what it has come to, so that the next start replays nothing.
 //!
 //! Costs: while it works, as much memory again as the engine's state has, twice that while the state is bytes, and one core at the
-//! lowest priority; at rest, nothing. A stop waits for the last one within its grace. A snapshot that fails is reported and tried again later: the journal has everything.
+//! lowest priority; at rest, nothing. A stop waits for the last one within its grace. A snapshot that fails is reported and tried again
+//! later: the journal has everything.
 
 use std::{
     sync::{
@@ -151,7 +152,7 @@ pub(super) fn start(keeper: Keeper, released: u64) -> anyhow::Result<(Pace, ones
     let shared = Arc::new(shared);
     let (ended, has_ended) = oneshot::channel();
     let pace = Pace { shared: shared.clone(), wakes };
-    let thread = Thread { keeper, shared };
+    let thread = Thread { keeper, shared, is_lost: false };
     thread.set_due_after(thread.keeper.newest);
     thread::Builder::new()
         .name("snapshots".to_owned())
@@ -166,6 +167,9 @@ pub(super) fn start(keeper: Keeper, released: u64) -> anyhow::Result<(Pace, ones
 struct Thread {
     keeper: Keeper,
     shared: Arc<Shared>,
+    /// Whether the journal could not be synced. The system tells that once, and the next sync would be well: the thread ends, and the
+    /// venue with it.
+    is_lost: bool,
 }
 
 impl Thread {
@@ -174,6 +178,9 @@ impl Thread {
         let _niceness = rustix::process::nice(NICENESS);
         for () in waiting {
             while self.make_due() {}
+            if self.is_lost {
+                return;
+            }
         }
         let last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The journal's thread is gone: what is released now is all that is kept.
@@ -199,6 +206,10 @@ impl Thread {
             return false;
         }
         if let Err(error) = made {
+            if self.is_lost {
+                tracing::error!(error = format!("{error:#}"), "the journal cannot be synced");
+                return false;
+            }
             self.keeper.made.failures.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(error = format!("{error:#}"), "a snapshot could not be made");
             // Not again at once: what was in the way may still be.
@@ -227,6 +238,9 @@ impl Thread {
     fn make(&mut self) -> anyhow::Result<()> {
         let started = Instant::now();
         let until = self.shared.released.load(Ordering::Acquire);
+        if until <= self.keeper.newest {
+            return Ok(());
+        }
         let Keeper { journal, snapshots, admission, newest, .. } = &self.keeper;
         let mut replica = match newest {
             0 => Replica::new(Limits::default()),
@@ -272,7 +286,7 @@ impl Thread {
     fn write(&mut self, replica: &Replica, entries: &[Entry], started: Instant) -> anyhow::Result<()> {
         self.await_executions(replica.number())?;
         if !self.keeper.journal_is_synced {
-            sync_all(self.keeper.journal.as_ref())?;
+            sync_all(self.keeper.journal.as_ref()).inspect_err(|_| self.is_lost = true)?;
         }
         let Keeper { snapshots, admission, epoch, ids, .. } = &self.keeper;
         let number = replica.number();
@@ -294,9 +308,11 @@ impl Thread {
         let before = (std::mem::replace(&mut self.keeper.newest, number), std::mem::replace(&mut self.keeper.ids, all_ids));
         self.keeper.made.note(started.elapsed(), bytes);
         let took_ms = started.elapsed().as_millis();
-        let retired = self.retire(before);
         tracing::info!(number, bytes, ids = entries.len(), took_ms, "kept a snapshot");
-        retired
+        if let Err(error) = self.retire(before) {
+            tracing::warn!(error = format!("{error:#}"), "what no start needs any more could not be removed");
+        }
+        Ok(())
     }
 
     /// Lets go of what no snapshot that is kept needs: the newest, or the one `before` with its ids.
