@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app", &["domain", "queue", "stream", "read", "market", "config", "telemetry", "api", "venue", "tally"]),
     ("demo", &["domain", "queue", "market", "config", "venue", "app"]),
     ("health", &[]),
-    ("inspect", &["domain", "disk", "engine", "queue", "executor", "journal"]),
+    ("inspect", &["domain", "disk", "engine", "queue", "executor", "journal", "stream"]),
     ("key", &["domain"]),
     ("tail", &["key"]),
     ("lib", &[]),

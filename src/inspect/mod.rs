@@ -16,14 +16,9 @@ use anyhow::{Context, ensure};
 use clap::Args;
 
 use crate::disk::{Disk, Folder};
-use crate::journal::{Lock, Reader, segments};
+use crate::journal::{self, Lock, Reader, segments};
 use json::Names;
 pub use replay::{Replayed, replay};
-
-/// The folder of the journal, in the data directory.
-const JOURNAL: &str = "journal";
-/// The folder of snapshots.
-const SNAPSHOTS: &str = "snapshots";
 
 /// What to print of a journal.
 #[derive(Clone, Debug, Args)]
@@ -46,8 +41,8 @@ struct Held {
 }
 
 fn hold(dir: &Path) -> anyhow::Result<Held> {
-    let journal = dir.join(JOURNAL);
-    ensure!(journal.is_dir(), "{} is no data directory: it has no folder {JOURNAL}", dir.display());
+    let journal = dir.join(journal::FOLDER);
+    ensure!(journal.is_dir(), "{} is no data directory: it has no folder {}", dir.display(), journal::FOLDER);
     Ok(Held { _lock: Lock::take_to_read(dir)?, journal: Arc::new(Folder::new(journal)) })
 }
 

@@ -1,4 +1,4 @@
-//! Every retained record executed once more, and compared with what was recorded.
+//! Every retained record executed once more, and compared with what was recorded; and the log of executions, byte by byte.
 
 use std::{
     fmt,
@@ -9,11 +9,12 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use super::{Held, SNAPSHOTS, hold};
-use crate::disk::Folder;
+use super::{Held, hold};
+use crate::disk::{Disk, Folder};
 use crate::engine::{Limits, RULES};
 use crate::executor::{Differs, Replica};
-use crate::journal::{ReadAhead, Reader, Snapshots};
+use crate::journal::{self, ReadAhead, Reader, Snapshots};
+use crate::stream::archive::{self, Verified};
 
 /// What a replay came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Replayed {
     pub executions: u64,
     /// How many snapshots were compared on the way.
     pub snapshots: usize,
+    /// What the log of executions has.
+    pub log: Verified,
     /// The hash of the state after the last.
     pub state_hash: u64,
     /// How long it took.
@@ -39,6 +42,12 @@ impl fmt::Display for Replayed {
         writeln!(f, "records    {records}, from {} to {}", self.first, self.last)?;
         writeln!(f, "executions {}, as recorded", self.executions)?;
         writeln!(f, "snapshots  {}, as recorded", self.snapshots)?;
+        let Verified { segments, executions, torn } = self.log;
+        write!(f, "log        {executions} executions in {segments} segments, as written")?;
+        match torn {
+            0 => writeln!(f)?,
+            bytes => writeln!(f, ", and {bytes} bytes that the next start makes again")?,
+        }
         writeln!(f, "state hash {:016x}", self.state_hash)?;
         write!(
             f,
@@ -49,7 +58,8 @@ impl fmt::Display for Replayed {
     }
 }
 
-/// Executes all that the journal in a data directory still has, from its first record or from the snapshot that it goes back to.
+/// Executes all that the journal in a data directory still has, from its first record or from the snapshot that it goes back to, and
+/// checks what the log of executions has.
 ///
 /// # Errors
 ///
@@ -57,7 +67,7 @@ impl fmt::Display for Replayed {
 /// differently than it was recorded.
 pub fn replay(dir: &Path) -> anyhow::Result<Replayed> {
     let Held { _lock, journal } = hold(dir)?;
-    let snapshots = Snapshots::new(Arc::new(Folder::new(dir.join(SNAPSHOTS))));
+    let snapshots = Snapshots::new(Arc::new(Folder::new(dir.join(journal::SNAPSHOTS_FOLDER))));
     let oldest = Reader::open_oldest(journal.clone()).context("cannot read the journal")?.oldest();
     let mut numbers = snapshots.list()?;
     numbers.retain(|number| *number + 1 >= oldest);
@@ -97,8 +107,18 @@ pub fn replay(dir: &Path) -> anyhow::Result<Replayed> {
     if let Some(number) = numbers.first().filter(|number| **number > replica.number()) {
         bail!("there is a snapshot of record {number}, and the journal ends with record {}", replica.number());
     }
+    let executions: Arc<dyn Disk> = Arc::new(Folder::new(dir.join(archive::FOLDER)));
+    let log = archive::verify(&executions).context("cannot read the log of executions")?;
     let state_hash = replica.engine().state_hash();
-    Ok(Replayed { first, last: replica.number(), executions: replica.executions(), snapshots: compared, state_hash, took })
+    Ok(Replayed {
+        first,
+        last: replica.number(),
+        executions: replica.executions(),
+        snapshots: compared,
+        log,
+        state_hash,
+        took,
+    })
 }
 
 /// Checks that a replica is where it was when a snapshot was made of it.

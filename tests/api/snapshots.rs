@@ -342,7 +342,20 @@ async fn a_stopped_venue_is_printed_checked_and_replayed() {
     for line in [format!("records    {0}, from 1 to {0}", lines.len()), format!("executions {executions}, as recorded")] {
         assert!(replayed.contains(&line), "{replayed}");
     }
-    assert!(replayed.contains("snapshots  2, as recorded\nstate hash "), "{replayed}");
+    assert!(replayed.contains("snapshots  2, as recorded\n"), "{replayed}");
+    assert!(
+        replayed.contains(&format!("log        {executions} executions in 2 segments, as written\nstate hash ")),
+        "{replayed}"
+    );
+
+    let log = data_dir.join("executions/00000000000000000001.frames");
+    let whole = fs::read(&log).unwrap();
+    let mut bytes = whole.clone();
+    bytes[300] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let (code, _, said) = run(&mut openoutcry(&["replay", dir])).await;
+    assert!(code == Some(1) && said.contains("00000000000000000001.frames is damaged at byte 48"), "{said}");
+    fs::write(&log, whole).unwrap();
 
     let segment = data_dir.join("journal/00000000000000000001.log");
     let mut bytes = fs::read(&segment).unwrap();

@@ -9,7 +9,7 @@
 //!
 //! Reading order: `format` (segments, blocks, marks), `scan` (one after the other), `index` (where an account's are),
 //! `state` (what is known without looking), `open` (after a stop), `queue`, `writer`,
-//! `retire` (what need not be kept) and `thread`, [`tail`].
+//! `retire` (what need not be kept) and `thread`, [`tail`], `verify` (all of it, by who only looks).
 //!
 //! **Invariant: nothing falls between.** A ring forgets an execution only when it is written here. So what a reader does
 //! not find in the ring, it finds in the log.
@@ -48,6 +48,7 @@ mod scan;
 mod state;
 pub mod tail;
 mod thread;
+mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -72,6 +73,7 @@ pub use error::{ArchiveError, Damage};
 pub use open::Cut;
 pub use tail::{Entry, Position, Tail};
 pub use thread::{Closing, Ended};
+pub use verify::{Verified, verify};
 
 use super::frame::frame_lengths;
 use super::{Block, Read};
@@ -83,6 +85,8 @@ use queue::{Hole, Piece, Queue};
 use scan::Scan;
 use state::{Place, State};
 
+/// The usual folder, in the data directory.
+pub const FOLDER: &str = "executions";
 /// The usual length of a segment.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// How long a little may wait for more before it is written.

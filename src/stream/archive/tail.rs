@@ -134,10 +134,13 @@ impl Tail {
         Some((state.length(self.segment)?, state.last()? > self.segment))
     }
 
-    /// Goes to where a block starts: a place where none does is not of this log, or was cut.
+    /// Goes to where a block starts. One beyond the end, or where none starts, was cut, and the segment begun anew: it is read from
+    /// its beginning.
     fn settle(&mut self) -> Result<(), ArchiveError> {
         let Some((length, _)) = self.known() else { return Ok(()) };
-        self.offset = self.offset.min(length);
+        if self.offset > length {
+            self.offset = Header::SIZE as u64;
+        }
         let name = segment_name(self.segment);
         let of = |fault: Fault| fault.of(self.archive.disk.path(&name));
         let file = self.archive.disk.open(&name).map_err(|error| of(error.into()))?;

@@ -75,7 +75,7 @@ fn the_cut_is_reported_and_a_position_behind_it_goes_on_after_it() {
     log.append(5, &batch(5)).unwrap();
     let (found, end) = follow(&log.archive, behind).unwrap();
     assert_eq!((found[&AccountId(0)].0, end.segment), (21, 2));
-    assert_eq!(found[&AccountId(0)].1, block(0, 13, 8).1.bytes, "what is known may come once more, nothing is left out");
+    assert_eq!(found[&AccountId(0)].1, block(0, 1, 20).1.bytes, "what is known may come once more, nothing is left out");
 }
 
 #[test]

@@ -102,6 +102,7 @@ fn places_that_are_not_there_are_taken_for_the_next_that_is() {
     let inside = Position { segment: 1, offset: 100 };
     assert_eq!(follow(&log.archive, inside).unwrap().0[&AccountId(0)].0, 11);
     let mut beyond = Tail::open(&log.archive, Position { segment: 1, offset: 1 << 40 }).unwrap();
+    assert_eq!(beyond.next().unwrap().unwrap().first_seq, 1);
     assert_eq!(beyond.next().unwrap(), None);
     log.append(2, &[block(0, 11, 10)]).unwrap();
     assert_eq!(beyond.next().unwrap().unwrap().first_seq, 11);
