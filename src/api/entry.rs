@@ -356,7 +356,9 @@ async fn awaited(
 pub(super) fn answered(state: &State, account: AccountId, asked: Asked, answer: Option<Answer>) -> Meant {
     let Some(answer) = answer else {
         // What cannot be kept is answered by nobody; whether it reached the disk is not known.
-        return Meant::Now(Err(Problem::journal_failed().with_outcome(RequestOutcome::Unknown)));
+        let failed = state.journal_failed.load(Relaxed);
+        let problem = if failed { Problem::journal_failed() } else { Problem::internal() };
+        return Meant::Now(Err(problem.with_outcome(RequestOutcome::Unknown)));
     };
     match (answer, asked) {
         (Answer::TooLate(report), _) => {

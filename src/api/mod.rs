@@ -32,7 +32,7 @@ mod view;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -149,6 +149,11 @@ impl State {
     /// Lets nothing into the queue any more.
     pub fn refuse_all(&self) {
         self.intake.close();
+    }
+
+    /// Why nothing is taken any more.
+    fn ending(&self) -> Problem {
+        if self.journal_failed.load(Relaxed) { Problem::journal_failed() } else { Problem::shutting_down() }
     }
 
     /// An order as answers show it.

@@ -71,7 +71,9 @@ where
 fn prefers_async(headers: &HeaderMap) -> bool {
     const PREFER: HeaderName = HeaderName::from_static("prefer");
     let preferences = headers.get_all(&PREFER).iter().filter_map(|value| value.to_str().ok());
-    preferences.flat_map(|value| value.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
+    // What comes with a preference behind a semicolon means nothing here (RFC 7240, section 2).
+    let mut wishes = preferences.flat_map(|value| value.split(',')).filter_map(|wish| wish.split(';').next());
+    wishes.any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))
 }
 
 /// The answer to an order that is queued, and promises nothing more.

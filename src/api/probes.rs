@@ -23,7 +23,7 @@ pub(super) async fn livez() -> Json<serde_json::Value> {
 /// `GET /readyz`: the venue takes orders.
 pub(super) async fn readyz(Shared(state): Shared<State>) -> Result<Json<serde_json::Value>, Problem> {
     if state.draining.load(Relaxed) {
-        return Err(Problem::shutting_down());
+        return Err(state.ending());
     }
     Ok(Json(serde_json::json!({ "status": "ready" })))
 }

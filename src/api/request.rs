@@ -268,7 +268,7 @@ impl PlaceRequest<'_> {
             Some(_) if !gtd => checks.fail("expire_at", "goes with time_in_force gtd only"),
             Some(text) => match Nanos::parse(text) {
                 Some(moment) => return Some(moment),
-                None => checks.fail("expire_at", "must be an RFC 3339 moment, such as 2026-01-01T00:00:00Z"),
+                None => checks.fail("expire_at", "must be an RFC 3339 moment before 2262, such as 2027-01-01T00:00:00Z"),
             },
         }
         None

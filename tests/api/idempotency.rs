@@ -131,7 +131,8 @@ async fn a_deposit_or_a_withdrawal_with_a_key_is_done_once() {
 async fn what_stays_in_flight_too_long_is_a_conflict_to_retry() {
     let venue = Venue::spawn("[server]\nrequest_timeout = \"50ms\"\n[execution]\ndelay = \"1s\"").await;
     let order = limit("buy", "1", "41000");
-    let prefer = venue.request(Method::POST, "/orders").header("Prefer", "respond-async").header("Idempotency-Key", "slow");
+    let prefer =
+        venue.request(Method::POST, "/orders").header("Prefer", "respond-async; wait=1").header("Idempotency-Key", "slow");
     assert_eq!(Answer::of(prefer.json(&order)).await.status, 202);
     let again = venue.sent_once(Method::POST, "/orders", "slow", &order).await;
     again.is_problem_with(409, "in_flight", "unknown");

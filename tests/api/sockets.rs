@@ -77,6 +77,15 @@ async fn a_message_that_cannot_be_done_is_answered_with_a_problem_and_its_id_and
         (r#"{"op":"subscribe","id":15}"#, json!(15), "invalid_request"),
         (r#"{"op":"subscribe","id":16,"channels":["dance"]}"#, json!(16), "unknown_channel"),
         (r#"{"op":"subscribe","id":17,"channels":["trades"],"symbols":["DOGE-USDT"]}"#, json!(17), "unknown_symbol"),
+        // What another op has would not mean here what it seems to.
+        (r#"{"op":"cancel_all","id":18,"symbols":["ETH-USDT"]}"#, json!(18), "invalid_request"),
+        (r#"{"op":"cancel_all","id":19,"order_id":1}"#, json!(19), "invalid_request"),
+        (
+            r#"{"op":"place","id":20,"client_order_id":"a","order":{"symbol":"BTC/USDT","side":"buy","type":"market","quantity":"1"}}"#,
+            json!(20),
+            "invalid_request",
+        ),
+        (r#"{"op":"unsubscribe","id":21,"channels":["trades"],"from_seq":1}"#, json!(21), "invalid_request"),
     ] {
         socket.say(Message::text(message)).await;
         let reply = socket.reply().await;
@@ -317,6 +326,21 @@ async fn who_is_catching_up_is_not_slow_however_far_behind() {
     }
     venue.placed(&market("buy", "1")).await;
     assert_eq!(late.news().await["seq"], 2_001);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_catches_up_too_slowly_for_what_is_kept_is_told_of_the_gap() {
+    let venue = Venue::spawn("[stream]\nring = 4000\nlag_limit = 1000").await;
+    thousand(&venue).await;
+    thousand(&venue).await;
+    let slow = handshake(venue.addr, Some(4096), "?from_seq=1").await;
+    until_sockets(&venue, 1).await;
+    for _ in 0..6 {
+        thousand(&venue).await;
+    }
+    let (seqs, code, _) = timeout(PATIENCE, read_all(slow)).await.unwrap();
+    assert_eq!(code, 4010);
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -266,7 +266,7 @@ fn venue() -> Vec<Operation> {
         get("/livez", "getLive", "Whether the process answers").answers(200, "It does", schema("Probe")),
         get("/readyz", "getReady", "Whether the venue takes orders")
             .answers(200, "It does", schema("Probe"))
-            .problem(503, &["shutting_down"]),
+            .problem(503, &["shutting_down", "journal_failed"]),
         get("/metrics", "getMetrics", "Counters for Prometheus; times in seconds, sizes in bytes").answers_as(
             200,
             "Prometheus' text",
@@ -294,7 +294,7 @@ frame; the README tells channels, requests and close codes.",
             .problem(403, &["foreign_origin", "missing_scope"])
             .problem(404, &["unknown_symbol"])
             .problem(426, &["upgrade_required"])
-            .problem(503, &["shutting_down"])
+            .problem(503, &["shutting_down", "journal_failed"])
             .header(426, "Upgrade"),
     ]
 }

@@ -214,7 +214,7 @@ impl State {
         let passed = tokio::select! {
             biased;
             passed = rates.pass(kind, client, cost) => passed,
-            () = self.closing.cancelled() => return Err((Problem::shutting_down(), None)),
+            () = self.closing.cancelled() => return Err((self.ending(), None)),
         };
         passed.map(Some).map_err(|left| {
             self.metrics.limit("rate_limit");

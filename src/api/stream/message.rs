@@ -173,32 +173,36 @@ enum Op {
 }
 
 impl Op {
-    const WORDS: [(&str, Self); 10] = [
-        ("auth", Self::Auth),
-        ("subscribe", Self::Subscribe),
-        ("unsubscribe", Self::Unsubscribe),
-        ("ping", Self::Ping),
-        ("place", Self::Place),
-        ("batch", Self::Batch),
-        ("cancel", Self::Cancel),
-        ("replace", Self::Replace),
-        ("cancel_all", Self::CancelAll),
-        ("cancel_after", Self::CancelAfter),
+    /// Each by its word, with the fields that its messages may have.
+    const ALL: [(&str, Self, &[&str]); 10] = [
+        ("auth", Self::Auth, &["api_key"]),
+        ("subscribe", Self::Subscribe, &["channels", "symbols", "from_seq"]),
+        ("unsubscribe", Self::Unsubscribe, &["channels", "symbols"]),
+        ("ping", Self::Ping, &[]),
+        ("place", Self::Place, &["order"]),
+        ("batch", Self::Batch, &["orders"]),
+        ("cancel", Self::Cancel, &["order_id", "client_order_id"]),
+        ("replace", Self::Replace, &["order_id", "client_order_id", "changes"]),
+        ("cancel_all", Self::CancelAll, &["symbol", "side"]),
+        ("cancel_after", Self::CancelAfter, &["timeout_ms"]),
     ];
 
-    fn parse(text: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(word, _)| *word == text).map(|(_, op)| *op)
+    /// The op of a word, and its fields.
+    fn parse(text: &str) -> Option<(Self, &'static [&'static str])> {
+        Self::ALL.iter().find(|(word, ..)| *word == text).map(|(_, op, fields)| (*op, *fields))
     }
 }
 
 async fn asked(state: &State, speaker: Speaker, message: &Message<'_>) -> Result<Asked, Problem> {
-    let op = Op::parse(&message.op);
-    if let Some((kind, cost)) = message.cost(op) {
+    let known = Op::parse(&message.op);
+    if let Some((kind, cost)) = message.cost(known.map(|(op, _)| op)) {
         charge(state, speaker, kind, cost).await?;
     }
     let Speaker { identity, connection, .. } = speaker;
     let trader = || may(identity, Scope::Trade);
-    let (account, pending) = match op.ok_or_else(unknown_op)? {
+    let (op, fields) = known.ok_or_else(unknown_op)?;
+    message.check_fields(fields)?;
+    let (account, pending) = match op {
         Op::Ping => return Ok(Asked::Ping),
         Op::Auth => {
             return match message.auth(state, identity) {
@@ -252,7 +256,7 @@ async fn asked(state: &State, speaker: Speaker, message: &Message<'_>) -> Result
 }
 
 fn unknown_op() -> Problem {
-    let words: Vec<&str> = Op::WORDS.iter().map(|(word, _)| *word).collect();
+    let words: Vec<&str> = Op::ALL.iter().map(|(word, ..)| *word).collect();
     Problem::bad_request("unknown_op", format!("op must be one of {}", words.join(", ")))
 }
 
@@ -278,6 +282,30 @@ impl Message<'_> {
             Some(Op::Place | Op::Cancel | Op::Replace | Op::CancelAll | Op::CancelAfter) => Some((Kind::Orders, 1)),
             Some(Op::Auth | Op::Subscribe | Op::Unsubscribe) | None => Some((Kind::Reads, 1)),
         }
+    }
+
+    /// Checks that it has no field of another op, which would otherwise not mean what it seems to.
+    fn check_fields(&self, known: &[&str]) -> Result<(), Problem> {
+        let fields = [
+            ("api_key", self.api_key.is_some()),
+            ("channels", self.channels.is_some()),
+            ("symbols", self.symbols.is_some()),
+            ("from_seq", self.from_seq.is_some()),
+            ("order", self.order.is_some()),
+            ("orders", self.orders.is_some()),
+            ("order_id", self.order_id.is_some()),
+            ("client_order_id", self.client_order_id.is_some()),
+            ("changes", self.changes.is_some()),
+            ("symbol", self.symbol.is_some()),
+            ("side", self.side.is_some()),
+            ("timeout_ms", self.timeout_ms.is_some()),
+        ];
+        let Some((name, _)) = fields.iter().find(|(name, is_there)| *is_there && !known.contains(name)) else {
+            return Ok(());
+        };
+        let known = known.iter().map(|name| format!(", `{name}`")).collect::<String>();
+        let detail = format!("unknown field `{name}`, expected one of `op`, `id`{known}");
+        Err(Problem::bad_request("invalid_request", detail))
     }
 
     fn wish(&self, state: &State) -> Result<Wish, Problem> {

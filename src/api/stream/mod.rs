@@ -90,7 +90,7 @@ pub(super) async fn upgrade(
     };
     if state.closing.is_cancelled() {
         // Who comes back at once must not keep the last socket from having closed.
-        return Err(Problem::shutting_down());
+        return Err(state.ending());
     }
     check_origin(&state, request.headers())?;
     let identity = state.access.identify(request.headers())?;

@@ -337,7 +337,8 @@ impl Following {
                 self.seq = next_seq;
                 self.live |= next_seq > last_seq;
             }
-            Some(Read::Gone { .. }) => return Err(Lost::Slow { last_seq }),
+            Some(Read::Gone { .. }) if self.live => return Err(Lost::Slow { last_seq }),
+            Some(Read::Gone { oldest_seq }) => return Err(Lost::Gap { oldest_seq, last_seq }),
             None => self.reading = Some(Box::pin(self.log.older(self.seq, DISK_READ_BYTES))),
         }
         Ok(())
