@@ -134,11 +134,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         let Summary { epoch, orders, executions } = summary;
         return say(&format!("epoch {epoch}, {orders} orders, {executions} executions"));
     }
-    let config = configuration(&cli.options)?;
+    let mut config = configuration(&cli.options)?;
     match cli.command.unwrap_or(Verb::Serve) {
         Verb::Serve => {
             telemetry::logging::init(&config.log)?;
-            app::raise_limit(config.limits.connections, config.server.workers());
+            config.limits.connections = app::raise_limit(config.limits.connections, config.server.workers());
             runtime()?.block_on(serve(&config))
         }
         Verb::Demo => {

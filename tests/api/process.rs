@@ -288,6 +288,7 @@ async fn it_takes_as_many_open_files_as_it_may_and_says_if_those_are_too_few() {
         if !enough {
             let warning = server.said("the limit of open files is too low for limits.connections").await;
             assert_eq!((&warning["open_files"], &warning["connections"]), (&json!(400), &json!(1000)));
+            assert!(warning["most"].as_u64().is_some_and(|most| (1..144).contains(&most)), "{warning}");
         }
         server.signal("TERM").await;
         assert_eq!(server.ended().await, Some(0));
