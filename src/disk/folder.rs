@@ -2,9 +2,11 @@
 
 use std::{
     fs, io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 use super::{Disk, DiskFile};
 
@@ -42,6 +44,16 @@ impl Disk for Folder {
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path(name))?;
         Ok(Box::new(file))
+    }
+
+    fn create_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).custom_flags(OFlags::DIRECT.bits().cast_signed());
+        match options.open(self.path(name)) {
+            // Such as a file system in memory.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.create(name),
+            opened => Ok(Box::new(opened?)),
+        }
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {

@@ -3,12 +3,14 @@
 //! A [`Disk`] is one folder. [`Folder`] is a real one; in unit tests, `simulated::SimulatedDisk` is one in memory, which
 //! forgets what was not synced, and fails when told to.
 
+mod aligned;
 mod folder;
 #[cfg(test)]
 pub(crate) mod simulated;
 
 use std::{fmt::Debug, io, path::PathBuf};
 
+pub use aligned::{ALIGNMENT, Aligned};
 pub use folder::Folder;
 
 /// A folder of files. Every method fails with what the system says.
@@ -19,6 +21,10 @@ pub trait Disk: Debug + Send + Sync {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Makes an empty file, in the place of any that has this name.
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// The same for a file that is written past the system's memory, where the file system can do that: nobody is about to read it, and
+    /// what is written is not to take anyone's place there. Each write starts and ends at a multiple of [`ALIGNMENT`], as [`Aligned`]
+    /// bytes do.
+    fn create_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// Opens a file to read it.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// Opens a file to change it too.

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::{Disk, DiskFile};
+use super::{ALIGNMENT, Disk, DiskFile};
 
 /// Numbers that a seed decides (splitmix64).
 #[derive(Clone, Debug)]
@@ -303,12 +303,18 @@ impl Disk for SimulatedDisk {
             state.files.len() - 1
         };
         self.rename_by(Renaming::Create(name.to_owned(), file));
-        Ok(Box::new(Handle { disk: self.clone(), file }))
+        Ok(Box::new(Handle { disk: self.clone(), file, is_direct: false }))
+    }
+
+    fn create_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        drop(self.create(name)?);
+        let file = *self.state.lock().unwrap().names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(Handle { disk: self.clone(), file, is_direct: true }))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let file = *self.state.lock().unwrap().names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(Handle { disk: self.clone(), file }))
+        Ok(Box::new(Handle { disk: self.clone(), file, is_direct: false }))
     }
 
     fn open_for_writing(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -354,6 +360,8 @@ impl Disk for SimulatedDisk {
 struct Handle {
     disk: SimulatedDisk,
     file: usize,
+    /// Whether it is written past the system's memory.
+    is_direct: bool,
 }
 
 impl DiskFile for Handle {
@@ -371,6 +379,12 @@ impl DiskFile for Handle {
     }
 
     fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let is_aligned = offset.is_multiple_of(ALIGNMENT as u64)
+            && bytes.len().is_multiple_of(ALIGNMENT)
+            && bytes.as_ptr().align_offset(ALIGNMENT) == 0;
+        if self.is_direct && !is_aligned {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let mut state = self.disk.state.lock().unwrap();
         self.disk.check()?;
         let fault = state.strikes(&[Fault::ShortWrite, Fault::Full, Fault::End]);

@@ -25,7 +25,7 @@ use crate::domain::Nanos;
 /// The usual length of a segment.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// A frame that has this much takes no further batch: bounds what one sync has to write.
-const FRAME_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const FRAME_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a kept batch survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

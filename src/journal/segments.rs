@@ -1,6 +1,8 @@
 //! Segments to write to: made ahead, filled with zeros, put in place whole.
 //!
-//! A sync of zeros that are already there need not write the file's length: it takes half the time. The next segment is
+//! A sync of zeros that are already there need not write the file's length: it takes half the time. Where frames are synced they are
+//! also written past the system's memory, which would only keep them until the sync; so a write is of whole blocks of the disk, the
+//! last of them written again with the next frame. The next segment is
 //! filled in steps, each synced before the next, so that no batch waits long behind one. Then its header is written and
 //! synced under another name, and the file renamed: what has a segment's name has a header.
 
@@ -8,8 +10,8 @@ use std::sync::Arc;
 
 use super::JournalError;
 use super::format::{Header, SPARE, segment_name};
-use super::log::Durability;
-use crate::disk::{Disk, DiskFile, write_all};
+use super::log::{Durability, FRAME_BYTES};
+use crate::disk::{Aligned, Disk, DiskFile};
 
 /// How much is filled in one step: bounds how long a batch that arrives meanwhile waits.
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
@@ -23,6 +25,8 @@ pub(super) struct Segment {
     pub(super) used: u64,
     /// Bytes there are.
     pub(super) length: u64,
+    /// Of those in use, what does not fill a block.
+    tail: Aligned,
 }
 
 /// Where segments come from.
@@ -53,6 +57,7 @@ impl Segments {
             self.fill(&mut next)?;
         }
         next.used = 0;
+        next.tail.clear();
         self.write(&mut next, &bytes)?;
         self.sync(&mut next)?;
         next.name = segment_name(header.first);
@@ -86,7 +91,10 @@ impl Segments {
 
     /// Writes behind what is in use of `segment`.
     pub(super) fn write(&self, segment: &mut Segment, bytes: &[u8]) -> Result<(), JournalError> {
-        let written = write_all(segment.file.as_mut(), bytes, segment.used);
+        let begin = segment.used - segment.tail.length() as u64;
+        segment.tail.push(bytes);
+        let written = segment.tail.write(segment.file.as_mut(), begin);
+        segment.tail.shrink_to(2 * FRAME_BYTES);
         written.map_err(|source| self.failed("write", &segment.name, source))?;
         segment.used += bytes.len() as u64;
         Ok(())
@@ -101,8 +109,12 @@ impl Segments {
     }
 
     fn create(&self) -> Result<Segment, JournalError> {
-        let file = self.disk.create(SPARE).map_err(|source| self.failed("create", SPARE, source))?;
-        Ok(Segment { file, name: SPARE.to_owned(), used: 0, length: self.length })
+        let created = match self.durability {
+            Durability::Fsync => self.disk.create_direct(SPARE),
+            Durability::Os => self.disk.create(SPARE),
+        };
+        let file = created.map_err(|source| self.failed("create", SPARE, source))?;
+        Ok(Segment { file, name: SPARE.to_owned(), used: 0, length: self.length, tail: Aligned::default() })
     }
 
     fn fill(&self, spare: &mut Segment) -> Result<(), JournalError> {

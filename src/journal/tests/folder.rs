@@ -1,6 +1,7 @@
 //! A real folder: what is written is read, from the start or the middle, over segments and restarts.
 
 use super::*;
+use crate::disk::ALIGNMENT;
 
 fn folder() -> (tempfile::TempDir, Arc<dyn Disk>) {
     let folder = tempfile::tempdir().unwrap();
@@ -130,8 +131,9 @@ fn the_oldest_segments_are_retired_as_far_as_nothing_needs_them() {
     let before = segments();
     let oldest = || Reader::open_oldest(disk.clone()).unwrap().oldest();
     assert_eq!(retire(disk.as_ref(), 0, 0).unwrap(), 0);
-    assert_eq!(retire(disk.as_ref(), 150, before * 1024).unwrap(), 0, "there is no more than may be kept");
-    assert_eq!(retire(disk.as_ref(), 150, (before - 1) * 1024).unwrap(), 1);
+    let bytes = ALIGNMENT as u64;
+    assert_eq!(retire(disk.as_ref(), 150, before * bytes).unwrap(), 0, "there is no more than may be kept");
+    assert_eq!(retire(disk.as_ref(), 150, (before - 1) * bytes).unwrap(), 1);
     assert!(retire(disk.as_ref(), 60, 0).unwrap() > 0);
     assert!(oldest() > 1 && oldest() <= 61, "{} is the oldest", oldest());
     assert_eq!(read(&disk, 61).unwrap().0, records(61..=150));

@@ -148,8 +148,8 @@ impl Head {
         Self::SIZE as u64 + frames
     }
 
-    /// Appends it to `into`.
-    pub(super) fn encode(&self, into: &mut Vec<u8>) {
+    /// It as bytes.
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Self::SIZE);
         match self {
             Self::Block(block) => {
@@ -168,7 +168,7 @@ impl Head {
             }
         }
         bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
-        into.append(&mut bytes);
+        bytes
     }
 
     /// What the bytes say; `None` if they are neither.
@@ -226,8 +226,7 @@ mod tests {
         }
         let block = BlockHead { account: AccountId(1), first_seq: 2, count: 3, length: 4, crc: 5 };
         for head in [Head::Block(block), Head::Mark(u64::MAX)] {
-            let mut bytes = Vec::new();
-            head.encode(&mut bytes);
+            let bytes = head.encode();
             assert_eq!((bytes.len(), Head::decode(&bytes)), (Head::SIZE, Some(head)));
             for bit in 0..Head::SIZE * 8 {
                 let mut flipped = bytes.clone();

@@ -16,8 +16,8 @@
 //!
 //! **Invariant: rebuilt, not believed.** The journal is what is synced before anything is shown; this log need not be. What
 //! its end has lost, or has beyond the journal's, is cut when it is opened, and comes again from the journal's replay:
-//! execution by execution, each account on from its last. A segment is synced after each megabyte, when it is closed, on a clean
-//! stop and when asked ([`Archive::sync`]); [`Archive::synced_number`] says which of the journal's records are not needed for it any more.
+//! execution by execution, each account on from its last. A segment is synced when it is closed, on a clean stop and when
+//! asked ([`Archive::sync`]); [`Archive::synced_number`] says which of the journal's records are not needed for it any more.
 //! The whole folder may be removed while the venue is stopped: it is made again, as far as the journal goes back.
 //!
 //! **Invariant: the oldest goes first, and says so.** With [`Settings::retain`] the log begins later and later. Numbers never do: an

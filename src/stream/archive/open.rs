@@ -183,8 +183,10 @@ impl Opening<'_> {
             if place == Place::Before {
                 return Err(Fault::Damage(offset, what).of(self.disk.path(&name)));
             }
-            let cut = Cut { file: self.disk.path(&name), offset: scanned.end, bytes: length - scanned.end };
-            self.found.cut = Some(cut);
+            let file = self.disk.path(&name);
+            if !scan.is_padding(scanned.end).map_err(|fault| fault.of(file.clone()))? {
+                self.found.cut = Some(Cut { file, offset: scanned.end, bytes: length - scanned.end });
+            }
         }
         let Scanned { end: length, held, index, .. } = scanned;
         let spans = self.found.state.spans_with(&index);

@@ -5,7 +5,7 @@ use crc32c::crc32c;
 
 use super::error::{Damage, Fault};
 use super::format::{BlockHead, Head};
-use crate::disk::DiskFile;
+use crate::disk::{ALIGNMENT, DiskFile};
 
 /// How much of a file is read at once; of a block that is longer, all of it.
 const CHUNK: u64 = 128 * 1024;
@@ -65,6 +65,12 @@ impl Scan {
             return Err(Fault::Damage(self.offset, Damage::Frames));
         }
         Ok(frames)
+    }
+
+    /// Whether nothing but the zeros that fill a block of the disk follows `offset`.
+    pub(super) fn is_padding(&mut self, offset: u64) -> Result<bool, Fault> {
+        let left = self.limit - offset;
+        Ok(left < ALIGNMENT as u64 && self.bytes(offset, left)?.iter().all(|byte| *byte == 0))
     }
 
     /// Goes on behind the block or mark whose head is next.

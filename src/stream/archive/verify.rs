@@ -79,7 +79,7 @@ fn segment(
         }
     };
     match fault {
-        Fault::Damage(..) if grew => Ok(length - end),
+        Fault::Damage(..) if grew => Ok(if scan.is_padding(end).map_err(of)? { 0 } else { length - end }),
         fault => Err(of(fault)),
     }
 }

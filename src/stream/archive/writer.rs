@@ -2,6 +2,10 @@
 //!
 //! All that is appended together is one write: the pieces of an account as few blocks, account after account, and a mark, unless more
 //! of a batch is to come. Readers learn of it when it is written, and never see a part of it.
+//!
+//! Writes go past the system's memory, which they would fill with what hardly anyone reads: pages for it cost more than all else that an
+//! execution does on its way. So they are of whole blocks of the disk: zeros follow the last mark of a segment that grows, and what
+//! does not fill a block is written once more with what comes after it.
 
 use std::sync::Arc;
 
@@ -10,13 +14,11 @@ use crc32c::crc32c;
 
 use super::format::{BLOCK_BYTES, BlockHead, Head, Header, index_name, segment_name};
 use super::{Archive, ArchiveError, Piece};
-use crate::disk::{DiskFile, write_all};
+use crate::disk::{Aligned, DiskFile, write_all};
 use crate::stream::frame::frame_lengths;
 
 /// A file in the making.
 pub(super) const SPARE: &str = "next.tmp";
-/// So much is synced at once: all of a segment, when it is closed, would hold up the journal's syncs for as long as that takes.
-const SYNC_BYTES: u64 = 1024 * 1024;
 /// How much memory for a write is kept from one to the next.
 const BUFFER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -26,8 +28,8 @@ pub(super) struct Writer {
     archive: Arc<Archive>,
     /// The segment that grows; none until there is something to write.
     segment: Option<Segment>,
-    /// What is about to be written.
-    buffer: Vec<u8>,
+    /// What does not fill a block at the end of the segment, then what is about to be written.
+    buffer: Aligned,
     /// The blocks in it, and where in the segment they will be.
     blocks: Vec<(BlockHead, u64)>,
 }
@@ -37,15 +39,13 @@ struct Segment {
     number: u64,
     file: Box<dyn DiskFile>,
     length: u64,
-    /// How much of it is not synced.
-    unsynced: u64,
     /// Whether it ends with a mark, and may be followed by another segment.
     is_marked: bool,
 }
 
 impl Writer {
     pub(super) fn new(archive: Arc<Archive>) -> Self {
-        Self { archive, segment: None, buffer: Vec::new(), blocks: Vec::new() }
+        Self { archive, segment: None, buffer: Aligned::default(), blocks: Vec::new() }
     }
 
     /// Appends pieces, with which all executions up to the journal's record `number` are in the log. Without a number, more of what
@@ -55,7 +55,7 @@ impl Writer {
         pieces.sort_by_key(|piece| piece.account);
         let bytes: usize = pieces.iter().map(|piece| piece.frames.len()).sum();
         let mut segment = self.segment_for(bytes as u64)?;
-        self.buffer.clear();
+        let begin = segment.length - self.buffer.length() as u64;
         self.blocks.clear();
         let mut of_account = Vec::new();
         for run in pieces.chunk_by(|one, other| one.account == other.account) {
@@ -63,22 +63,20 @@ impl Writer {
             of_account.extend(run.iter().flat_map(parts));
             let mut rest = of_account.as_slice();
             while !rest.is_empty() {
-                rest = self.block(rest, segment.length);
+                rest = self.block(rest, begin);
             }
         }
         if let Some(number) = number {
-            Head::Mark(number).encode(&mut self.buffer);
+            self.buffer.push(&Head::Mark(number).encode());
         }
-        let written = write_all(segment.file.as_mut(), &self.buffer, segment.length);
+        segment.length = begin + self.buffer.length() as u64;
+        let written = self.buffer.write(segment.file.as_mut(), begin);
         written.map_err(|source| self.archive.failed("write", &segment_name(segment.number), source))?;
-        segment.length += self.buffer.len() as u64;
-        segment.unsynced += self.buffer.len() as u64;
         segment.is_marked = number.is_some();
         self.archive.grown(&self.blocks, segment.length, number);
-        let sync = segment.unsynced >= SYNC_BYTES;
         self.segment = Some(segment);
         self.buffer.shrink_to(BUFFER_BYTES);
-        if sync { self.sync() } else { Ok(()) }
+        Ok(())
     }
 
     /// Makes all that was appended durable.
@@ -86,7 +84,6 @@ impl Writer {
         if let Some(segment) = &mut self.segment {
             let synced = segment.file.sync_data();
             synced.map_err(|source| self.archive.failed("sync", &segment_name(segment.number), source))?;
-            segment.unsynced = 0;
         }
         self.archive.synced();
         Ok(())
@@ -94,6 +91,10 @@ impl Writer {
 
     /// Ends the segment that grows: makes it durable, and writes its index; without its last mark, it is read through and cut instead.
     pub(super) fn close(&mut self) -> Result<(), ArchiveError> {
+        if let Some(segment) = &mut self.segment {
+            let cut = segment.file.truncate(segment.length);
+            cut.map_err(|source| self.archive.failed("cut", &segment_name(segment.number), source))?;
+        }
         self.sync()?;
         if let Some(segment) = self.segment.take_if(|segment| segment.is_marked) {
             self.archive.write_index(segment.number)?;
@@ -113,24 +114,26 @@ impl Writer {
         }
     }
 
-    fn begin(&self) -> Result<Segment, ArchiveError> {
+    fn begin(&mut self) -> Result<Segment, ArchiveError> {
         let (number, held) = self.archive.next_segment();
         let Archive { disk, epoch, log, .. } = &*self.archive;
         let (name, header) = (segment_name(number), Header { epoch: *epoch, log: *log, number, held }.encode());
-        let begin = || {
-            let mut file = disk.create(&name)?;
-            write_all(file.as_mut(), &header, 0)?;
+        self.buffer.clear();
+        self.buffer.push(&header);
+        let mut begin = || {
+            let mut file = disk.create_direct(&name)?;
+            self.buffer.write(file.as_mut(), 0)?;
             disk.sync_dir()?;
             Ok(file)
         };
         let file = begin().map_err(|source| self.archive.failed("begin", &name, source))?;
         self.archive.begun(number, header.len() as u64);
         self.archive.retire()?;
-        Ok(Segment { number, file, length: header.len() as u64, unsynced: 0, is_marked: true })
+        Ok(Segment { number, file, length: header.len() as u64, is_marked: true })
     }
 
-    /// Encodes a block of as many parts as fit, at least one; the parts that are left.
-    fn block<'a>(&mut self, parts: &'a [Piece], segment_length: u64) -> &'a [Piece] {
+    /// Encodes a block of as many parts as fit, at least one, into the buffer, which begins at `begin`; the parts that are left.
+    fn block<'a>(&mut self, parts: &'a [Piece], begin: u64) -> &'a [Piece] {
         let mut length = 0;
         let fitting = parts.iter().take_while(|part| {
             length += part.frames.len();
@@ -146,9 +149,9 @@ impl Writer {
             length: taken.iter().map(|part| part.frames.len() as u32).sum(),
             crc,
         };
-        self.blocks.push((head, segment_length + self.buffer.len() as u64));
-        Head::Block(head).encode(&mut self.buffer);
-        taken.iter().for_each(|part| self.buffer.extend_from_slice(&part.frames));
+        self.blocks.push((head, begin + self.buffer.length() as u64));
+        self.buffer.push(&Head::Block(head).encode());
+        taken.iter().for_each(|part| self.buffer.push(&part.frames));
         rest
     }
 }

@@ -41,22 +41,45 @@ fn a_tail_torn_at_any_byte_is_cut_to_the_batch_before_and_comes_again() {
     let disk = SimulatedDisk::new(1);
     let mut log = written(&disk, 3, SEGMENT_BYTES);
     let name = segment_name(1);
-    let before = disk.bytes(&name).len();
+    let before = log.archive.bytes() as usize;
     log.append(4, &batch(4)).unwrap();
-    let bytes = disk.bytes(&name);
+    let bytes = &disk.bytes(&name)[..log.archive.bytes() as usize];
     for length in 0..bytes.len() {
-        for zeros in [0, 100] {
+        for kept_bytes in [length, length + 100, length.next_multiple_of(ALIGNMENT), length + ALIGNMENT] {
             let torn = SimulatedDisk::new(2);
             let mut kept = bytes[..length].to_vec();
-            kept.resize(length + zeros, 0);
+            kept.resize(kept_bytes, 0);
             torn.put(&name, kept);
             let held = rebuild(&torn, 4, SEGMENT_BYTES);
             if length >= before {
-                assert_eq!(held, 3, "{length} bytes and {zeros} zeros");
+                assert_eq!(held, 3, "{length} bytes, and zeros up to {kept_bytes}");
             }
         }
     }
     assert_eq!(rebuild(&disk, 4, SEGMENT_BYTES), 4);
+}
+
+#[test]
+fn what_fills_a_block_of_the_disk_is_no_cut() {
+    let disk = SimulatedDisk::new(1);
+    let log = written(&disk, 40, SEGMENT_BYTES);
+    let (length, name) = (log.archive.bytes(), segment_name(1));
+    assert!(length > ALIGNMENT as u64 && disk.bytes(&name).len() as u64 == length.next_multiple_of(ALIGNMENT as u64));
+    let folder: Arc<dyn Disk> = Arc::new(disk.clone());
+    let verified = Verified { segments: 1, executions: 40 * 6, torn: 0 };
+    assert_eq!(verify(&folder).unwrap(), verified);
+    let again = Written::open(&disk, &settings(40, SEGMENT_BYTES)).unwrap();
+    assert_eq!((again.archive.cut(), again.archive.held_number()), (None, 40));
+    assert_eq!(disk.bytes(&name).len() as u64, length);
+    // More than that is.
+    let mut bytes = disk.bytes(&name);
+    bytes.resize(length as usize + ALIGNMENT, 0);
+    disk.put(&name, bytes.clone());
+    disk.remove(&index_name(1)).unwrap();
+    assert_eq!(verify(&folder).unwrap(), Verified { torn: ALIGNMENT as u64, ..verified });
+    bytes[300] ^= 1;
+    disk.put(&name, bytes);
+    assert!(verify(&folder).unwrap().executions < 40 * 6);
 }
 
 #[test]
@@ -66,7 +89,7 @@ fn the_cut_is_reported_and_a_position_behind_it_goes_on_after_it() {
     let (_, behind) = follow(&log.archive, Position::START).unwrap();
     let name = segment_name(1);
     let mut bytes = disk.bytes(&name);
-    bytes.truncate(bytes.len() - 1);
+    bytes.truncate(log.archive.bytes() as usize - 1);
     disk.put(&name, bytes);
     let mut log = Written::open(&disk, &settings(4, SEGMENT_BYTES)).unwrap();
     let cut = log.archive.cut().unwrap();

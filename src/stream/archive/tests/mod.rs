@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use super::queue::Work;
 use super::writer::Writer;
 use super::*;
-use crate::disk::simulated::SimulatedDisk;
+use crate::disk::{ALIGNMENT, simulated::SimulatedDisk};
 use crate::stream::{BlockBuilder, frames};
 
 const EPOCH: u64 = 0xABCD;
