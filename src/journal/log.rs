@@ -85,7 +85,11 @@ impl Log {
         let epoch = epoch.unwrap_or(settings.new_epoch);
         let header = Header { rules: settings.rules, epoch, first: last_number + 1, stamp: last_stamp, previous: last_crc };
         let mut segments = Segments::new(disk, settings.durability, settings.segment_bytes);
-        let (segment, chain) = segments.begin(&header, 0)?;
+        let (mut segment, chain) = segments.begin(&header, 0)?;
+        if last_number == 0 {
+            // However little is synced from now on: a journal without a beginning could not be told from another's.
+            segments.make_durable(&mut segment)?;
+        }
         Ok(Self {
             segments,
             segment,

@@ -11,13 +11,14 @@
 //!
 //! Reading order: `codec` (a command as bytes), `format` (segments and frames), [`disk`](crate::disk) (what is asked of a file system),
 //! `segments` and `log` (frames into segments), `gate` (what effects go through), `writer` (the threads), [`reader`] (all of it back), [`lock`] (one process at a time),
-//! [`snapshots`] (what makes old records unnecessary).
+//! [`snapshots`] (what makes old records unnecessary), `mend` (what a loss of power leaves where nothing is synced).
 //!
 //! **Invariant: kept, then released.** Nothing is released before its batch is kept as the [`Durability`] says, and batches
 //! are released in the order in which they were appended.
 //!
 //! **Invariant: at most one frame is not synced.** So whatever follows a damaged frame proves that it was once whole, and
-//! only the very last may be torn. Without syncs the same goes for the end of a process; a loss of power may leave any of it.
+//! only the very last may be torn. Without syncs the same goes for the end of a process; a loss of power
+//! may leave any of it, and what stands behind the first hole is set aside ([`mend()`]).
 //!
 //! **Invariant: fail stop.** After a failed or short write or a failed sync nothing is released any more: the batches that
 //! wait are dropped with their effects, [`Health`] says so at once, and the threads end, with the error.
@@ -45,6 +46,7 @@ mod retire;
 pub mod snapshots;
 
 mod memory;
+mod mend;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +56,7 @@ pub use gate::Gate;
 pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings, make_durable, sync_all};
 pub use memory::Memory;
+pub use mend::{Lost, mend};
 pub use pulse::Pulse;
 pub use reader::{Frame, Framed, ReadAhead, Reader, Recovered, Torn, find_end};
 pub use retire::{retire, segments};

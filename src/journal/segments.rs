@@ -100,6 +100,12 @@ impl Segments {
         Ok(())
     }
 
+    /// Syncs `segment` and its name, whatever the durability.
+    pub(super) fn make_durable(&self, segment: &mut Segment) -> Result<(), JournalError> {
+        segment.file.sync_data().map_err(|source| self.failed("sync", &segment.name, source))?;
+        self.disk.sync_dir().map_err(|source| self.failed("sync", "", source))
+    }
+
     /// Syncs `segment`, if that is the durability.
     pub(super) fn sync(&self, segment: &mut Segment) -> Result<(), JournalError> {
         match self.durability {

@@ -24,7 +24,7 @@ use crate::domain::{InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
 use crate::executor::{Differs, Executor, Finisher, Names, Replica, Unfinished, replay, shown};
 use crate::history::Reached;
-use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots, find_end, make_durable};
+use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots, find_end, make_durable, mend};
 use crate::queue::{Admission, Secret};
 use crate::read::{Balance, Changes, ReadModel};
 use crate::stream::{Hub, archive::ArchiveError};
@@ -257,6 +257,29 @@ pub(super) struct Empty {
 const LOST: &str = "what was acknowledged is gone from the journal: put back its files; or, to go on without what they had, start once \
                     with journal.mode = \"os\"";
 
+/// Where the journal in `disk` ends, and where it is synced from now on, that it is durable up to there.
+fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: bool) -> anyhow::Result<Recovered> {
+    const UNREADABLE: &str = "cannot read the journal";
+    // What a snapshot has was synced before it was made.
+    let newest = snapshots.list()?.first().copied().unwrap_or(0);
+    if !journal_is_synced {
+        let (end, lost) = mend(disk, newest).context(UNREADABLE)?;
+        if let Some(lost) = lost {
+            tracing::warn!(%lost, "the journal has a hole, as a loss of power leaves it without syncs: what comes after is set aside");
+        }
+        return Ok(end);
+    }
+    let end = find_end(disk.clone()).context(UNREADABLE)?;
+    if end.epoch.is_some() {
+        if newest > end.last_number {
+            bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {LOST}", end.last_number);
+        }
+        // Before anything is made of what a failed sync, or none, may have left in the system's memory alone.
+        make_durable(disk.as_ref(), &end).context("cannot write the journal")?;
+    }
+    Ok(end)
+}
+
 /// Takes a data directory, whose folders are given, and applies what its journal has; `new_epoch` is what an empty journal will be known by. `make` an executor
 /// that goes on where a replica ends, and what is to show what it does.
 ///
@@ -276,15 +299,7 @@ pub(super) fn recover(
     let snapshots = Snapshots::new(folders.snapshots.clone());
     snapshots.tidy_unfinished()?;
     let Empty { hub, read, reached, retain, journal_is_synced } = empty;
-    let end = find_end(disk.clone()).context("cannot read the journal")?;
-    if journal_is_synced && end.epoch.is_some() {
-        let newest = snapshots.list()?.first().copied().unwrap_or(0);
-        if newest > end.last_number {
-            bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {LOST}", end.last_number);
-        }
-        // Before anything is made of what a failed sync, or none, may have left in the system's memory alone.
-        make_durable(disk.as_ref(), &end).context("cannot write the journal")?;
-    }
+    let end = find_last(&disk, &snapshots, journal_is_synced)?;
     let keep = Keep { retain, history: reached.is_some(), journal_is_whole: journal_is_synced };
     let executions = executions::open(folders, &lock, &end, new_epoch, keep).map_err(|error| {
         let is_lost = error.downcast_ref().is_some_and(|error| matches!(error, ArchiveError::Beyond { .. }));

@@ -140,6 +140,11 @@ impl Reader {
         self.at.last_number
     }
 
+    /// Whether a segment was there, with its header.
+    pub(super) fn has_begun(&self) -> bool {
+        self.at.epoch.is_some()
+    }
+
     /// Puts the records of the next frame in the place of `records`; `None` after the last. Once it fails, it goes on to.
     ///
     /// # Errors

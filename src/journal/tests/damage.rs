@@ -203,3 +203,37 @@ fn a_reader_that_failed_goes_on_to_fail() {
     assert!(reader.next(&mut frame).is_err());
     assert!(reader.finish().is_err());
 }
+
+#[test]
+fn without_syncs_what_comes_after_a_hole_is_set_aside_and_what_was_synced_never() {
+    let journal = journal();
+    let whole = journal.disk.segments();
+    assert_eq!(mend(&journal.with(journal.last(), journal.disk.bytes(journal.last())), 0).unwrap().1, None);
+    let name = &whole[1];
+    let bytes = journal.disk.bytes(name);
+    let first: u64 = name.strip_suffix(".log").unwrap().parse().unwrap();
+    // The header of the second segment, and its first frame but for the header.
+    for (from, to) in [(0, 48), (48 + 10, end_of(&bytes))] {
+        let mut holed = bytes.clone();
+        holed[from..to].fill(0);
+        let disk = journal.with(name, holed.clone());
+        let last = first - 1;
+        assert!(matches!(mend(&disk, last + 1), Err(JournalError::Damaged { .. })), "it was synced up to there");
+        assert_eq!(disk.list().unwrap().len(), whole.len());
+
+        let offset = if from == 0 { 0 } else { 48 };
+        let (end, lost) = mend(&disk, last).unwrap();
+        let lost = lost.unwrap();
+        assert_eq!((lost.offset, lost.last_number, lost.segments), (offset, last, whole.len() - 2));
+        assert!(lost.file.ends_with(name) && end.last_number == last, "{lost}");
+        let aside = |name: &str| {
+            let file = disk.open(&format!("{name}.lost")).unwrap();
+            let mut bytes = vec![0; file.length().unwrap() as usize];
+            file.read_at(&mut bytes, 0).unwrap();
+            bytes
+        };
+        assert_eq!(aside(name), holed[offset as usize..]);
+        assert_eq!(aside(journal.last()), journal.disk.bytes(journal.last()));
+        journal.recovers_to(&disk, last, None);
+    }
+}

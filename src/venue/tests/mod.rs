@@ -123,6 +123,8 @@ struct Run {
     traffic: Traffic,
     told: Told,
     shadow: Shadow,
+    /// Whether power was lost while nothing was synced: what was told may be gone.
+    lost_power: bool,
 }
 
 impl Run {
@@ -148,6 +150,7 @@ impl Run {
             traffic: Traffic::default(),
             told: Told::default(),
             shadow: Shadow::default(),
+            lost_power: false,
         }
     }
 
@@ -235,11 +238,11 @@ impl Run {
         drop(lock);
         for disk in [&self.journal, &self.snapshots, &self.executions] {
             disk.heal();
-            // Without syncs, the loss of power may take anything.
-            if end == End::Machine && self.configured.mode == "fsync" {
+            if end == End::Machine {
                 disk.crash();
             }
         }
+        self.lost_power = end == End::Machine && self.configured.mode == "os";
         self.journal.restart();
     }
 }
@@ -251,6 +254,9 @@ fn run(seed: u64) {
         let mut run = Run::new(seed);
         for _ in 0..LIVES {
             run.live().await;
+            if run.lost_power {
+                break;
+            }
         }
         println!("{}", run.told.summary(&run.shadow));
     });
