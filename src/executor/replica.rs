@@ -15,11 +15,10 @@ use std::collections::VecDeque;
 use crate::domain::{Decimal, Events, Instrument, InstrumentId, Nanos, Order, Outcome, Side, TradeId, TradeReport};
 use crate::engine::{Engine, Limits, OrderView, StateError};
 use crate::journal::Record;
+use crate::read::TRADES_KEPT;
 
 /// The version of the payload.
 const VERSION: u32 = 1;
-/// The trades of an instrument that are kept to be read.
-const TRADES_KEPT: usize = 1_024;
 /// Memory of so many executions at most is kept from one frame to the next.
 const EVENTS_KEPT: usize = 65_536;
 /// Bytes of a trade.

@@ -6,7 +6,7 @@ use super::best_first;
 use crate::domain::{Instrument, Level, LevelChange, Price, Quantity, Side, TradeReport};
 
 /// How many trades of an instrument are kept.
-const TRADES_KEPT: usize = 1_024;
+pub const TRADES_KEPT: usize = 1_024;
 
 /// A book's best levels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use std::{
 };
 
 pub use account::{Balance, Found, Listed, OrdersQuery, StatusFilter};
-pub use market::Book;
+pub use market::{Book, TRADES_KEPT};
 
 use crate::domain::{
     AccountId, AccountName, Instrument, InstrumentId, LevelChange, Order, OrderId, Seq, Side, Symbol, TradeReport,

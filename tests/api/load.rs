@@ -165,24 +165,26 @@ async fn the_orders_of_a_batch_wait_for_places_no_longer_than_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_waits_for_a_place_is_in_flight_for_who_cancels_it() {
     let venue = Venue::spawn(
-        "[queue]\norders_capacity = 1\non_full = \"wait\"\nenqueue_timeout = \"20s\"\n[execution]\ndelay = \"300ms\"",
+        "[queue]\norders_capacity = 1\non_full = \"wait\"\nenqueue_timeout = \"20s\"\n[execution]\ndelay = \"200ms\"",
     )
     .await;
+    // So many that those who change the last one are done long before it is executed.
+    const LAST: usize = 14;
     let order = |n: usize| with(limit("buy", "1", "41000"), json!({ "client_order_id": format!("w{n}") }));
     let in_flight = async |n: usize| {
         let path = format!("/orders/by-client-id/w{n}");
         timeout(PATIENCE, async { while venue.get(&path).await.status == 404 {} }).await.unwrap();
     };
-    let first = async { join_all((0..7).map(async |n| venue.place(&order(n)).await)).await };
+    let first = async { join_all((0..LAST).map(async |n| venue.place(&order(n)).await)).await };
     let last = async {
-        for n in 0..7 {
+        for n in 0..LAST {
             in_flight(n).await;
         }
-        venue.place(&order(7)).await
+        venue.place(&order(LAST)).await
     };
     let changing = async {
-        in_flight(7).await;
-        let path = "/orders/by-client-id/w7";
+        in_flight(LAST).await;
+        let path = &format!("/orders/by-client-id/w{LAST}");
         (venue.patch(path, &json!({ "price": "40000" })).await, venue.delete(path).await)
     };
     let (_, last, (replaced, canceled)) = tokio::join!(first, last, changing);
