@@ -6,9 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
-
 use super::{Disk, DiskFile};
+
+/// The flag for writes past the system's memory.
+#[cfg(target_os = "linux")]
+const DIRECT: i32 = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+#[cfg(not(target_os = "linux"))]
+const DIRECT: i32 = 0;
 
 /// A folder of the real file system.
 #[derive(Clone, Debug)]
@@ -48,7 +52,7 @@ impl Disk for Folder {
 
     fn create_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).custom_flags(OFlags::DIRECT.bits().cast_signed());
+        options.read(true).write(true).create(true).truncate(true).custom_flags(DIRECT);
         match options.open(self.path(name)) {
             // Such as a file system in memory.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.create(name),
