@@ -91,11 +91,17 @@ impl Aligned {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Disk, simulated::SimulatedDisk};
+    use super::super::{Disk, Folder, simulated::SimulatedDisk};
     use super::*;
 
     #[test]
     fn it_starts_at_a_multiple_however_it_grows_and_shrinks() {
+        let folder = tempfile::tempdir().unwrap();
+        is_written_as_it_was_pushed(&Folder::new(folder.path()));
+        is_written_as_it_was_pushed(&SimulatedDisk::new(1));
+    }
+
+    fn is_written_as_it_was_pushed(disk: &dyn Disk) {
         let mut aligned = Aligned::default();
         let mut expected: Vec<u8> = Vec::new();
         let check = |aligned: &Aligned, expected: &[u8]| {
@@ -103,7 +109,8 @@ mod tests {
             assert!(expected.is_empty() || aligned.as_slice().as_ptr().align_offset(ALIGNMENT) == 0);
         };
         check(&aligned, &expected);
-        let mut file = SimulatedDisk::new(1).create_direct("file").unwrap();
+        let mut file = disk.create_direct("file").unwrap();
+        let reading = disk.open("file").unwrap();
         let mut written = 0;
         for round in 0..200_usize {
             let more: Vec<u8> = (0..round * 37).map(|byte| byte as u8).collect();
@@ -113,8 +120,8 @@ mod tests {
             let length = expected.len();
             aligned.write(file.as_mut(), written).unwrap();
             let mut found = vec![0; length.next_multiple_of(ALIGNMENT)];
-            assert_eq!(file.length().unwrap(), written + found.len() as u64);
-            file.read_at(&mut found, written).unwrap();
+            assert_eq!(reading.length().unwrap(), written + found.len() as u64);
+            assert_eq!(reading.read_at(&mut found, written).unwrap(), found.len());
             assert!(found[..length] == expected && found[length..].iter().all(|byte| *byte == 0));
             let whole = length - length % ALIGNMENT;
             expected.drain(..whole);

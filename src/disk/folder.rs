@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Disk, DiskFile};
+use super::{Aligned, Disk, DiskFile};
 
 /// The flag for writes past the system's memory.
 #[cfg(target_os = "linux")]
@@ -53,8 +53,15 @@ impl Disk for Folder {
     fn create_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).custom_flags(DIRECT);
-        match options.open(self.path(name)) {
-            // Such as a file system in memory.
+        let opened = options.open(self.path(name)).and_then(|mut file| {
+            // One that takes the flag may still ask for longer blocks.
+            let mut block = Aligned::default();
+            block.push(&[0]);
+            block.write(&mut file, 0)?;
+            file.set_len(0)?;
+            Ok(file)
+        });
+        match opened {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.create(name),
             opened => Ok(Box::new(opened?)),
         }
