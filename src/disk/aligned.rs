@@ -109,7 +109,7 @@ mod tests {
             assert!(expected.is_empty() || aligned.as_slice().as_ptr().align_offset(ALIGNMENT) == 0);
         };
         check(&aligned, &expected);
-        let mut file = disk.create_direct("file").unwrap();
+        let (mut file, _) = disk.create_direct("file").unwrap();
         let reading = disk.open("file").unwrap();
         let mut written = 0;
         for round in 0..200_usize {

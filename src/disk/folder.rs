@@ -50,7 +50,7 @@ impl Disk for Folder {
         Ok(Box::new(file))
     }
 
-    fn create_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+    fn create_direct(&self, name: &str) -> io::Result<(Box<dyn DiskFile>, bool)> {
         let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).custom_flags(DIRECT);
         let opened = options.open(self.path(name)).and_then(|mut file| {
@@ -62,8 +62,10 @@ impl Disk for Folder {
             Ok(file)
         });
         match opened {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.create(name),
-            opened => Ok(Box::new(opened?)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                Ok((self.create(name)?, false))
+            }
+            opened => Ok((Box::new(opened?), DIRECT != 0)),
         }
     }
 

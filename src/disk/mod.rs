@@ -23,8 +23,8 @@ pub trait Disk: Debug + Send + Sync {
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// The same for a file that is written past the system's memory, where the file system can do that: nobody is about to read it, and
     /// what is written is not to take anyone's place there. Each write starts and ends at a multiple of [`ALIGNMENT`], as [`Aligned`]
-    /// bytes do.
-    fn create_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// bytes do. Also whether the file system can.
+    fn create_direct(&self, name: &str) -> io::Result<(Box<dyn DiskFile>, bool)>;
     /// Opens a file to read it.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// Opens a file to change it too.

@@ -306,10 +306,10 @@ impl Disk for SimulatedDisk {
         Ok(Box::new(Handle { disk: self.clone(), file, is_direct: false }))
     }
 
-    fn create_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+    fn create_direct(&self, name: &str) -> io::Result<(Box<dyn DiskFile>, bool)> {
         drop(self.create(name)?);
         let file = *self.state.lock().unwrap().names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(Handle { disk: self.clone(), file, is_direct: true }))
+        Ok((Box::new(Handle { disk: self.clone(), file, is_direct: true }), true))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {

@@ -69,6 +69,13 @@ pub enum JournalError {
     Panicked,
 }
 
+impl JournalError {
+    /// Whether a sync failed: what was written before it may be lost, and no later sync says so.
+    pub fn is_of_sync(&self) -> bool {
+        matches!(self, Self::Io { doing: "sync", .. })
+    }
+}
+
 /// What is wrong with a segment's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {

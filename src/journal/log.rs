@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crc32c::crc32c;
 
 use super::format::{FrameHeader, Header, segment_first};
+use super::mend::{note_synced, note_unsynced};
 use super::segments::{Segment, Segments};
 use super::{JournalError, Record, Recovered, codec};
 use crate::disk::{Disk, write_all};
@@ -80,6 +81,9 @@ impl Log {
         cut(disk.as_ref(), &recovered)?;
         if settings.durability == Durability::Fsync {
             sync_all(disk.as_ref())?;
+            note_synced(disk.as_ref())?;
+        } else {
+            note_unsynced(disk.as_ref(), recovered.last_number + 1)?;
         }
         let Recovered { last_number, last_stamp, epoch, last_crc, .. } = recovered;
         let epoch = epoch.unwrap_or(settings.new_epoch);
@@ -212,12 +216,13 @@ pub fn make_durable(disk: &dyn Disk, recovered: &Recovered) -> Result<(), Journa
 ///
 /// [`JournalError::Io`] if a segment or the folder cannot be synced.
 pub fn sync_all(disk: &dyn Disk) -> Result<(), JournalError> {
-    let failed = |name: &str, source| JournalError::Io { doing: "sync", file: disk.path(name), source };
-    let names = disk.list().map_err(|source| failed("", source))?;
+    let failed = |doing, name: &str, source| JournalError::Io { doing, file: disk.path(name), source };
+    let names = disk.list().map_err(|source| failed("read", "", source))?;
     for name in names.iter().filter(|name| segment_first(name).is_some()) {
-        disk.open(name).and_then(|mut file| file.sync_data()).map_err(|source| failed(name, source))?;
+        let mut file = disk.open(name).map_err(|source| failed("open", name, source))?;
+        file.sync_data().map_err(|source| failed("sync", name, source))?;
     }
-    disk.sync_dir().map_err(|source| failed("", source))
+    disk.sync_dir().map_err(|source| failed("sync", "", source))
 }
 
 /// Cuts the last segment to its last whole frame, and writes and syncs that once more.

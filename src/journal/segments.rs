@@ -116,7 +116,7 @@ impl Segments {
 
     fn create(&self) -> Result<Segment, JournalError> {
         let created = match self.durability {
-            Durability::Fsync => self.disk.create_direct(SPARE),
+            Durability::Fsync => self.disk.create_direct(SPARE).map(|(file, _)| file),
             Durability::Os => self.disk.create(SPARE),
         };
         let file = created.map_err(|source| self.failed("create", SPARE, source))?;

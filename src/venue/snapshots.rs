@@ -202,14 +202,16 @@ impl Thread {
     /// Makes a snapshot; whether the next one is due already.
     fn make_due(&mut self) -> bool {
         let made = self.make();
+        if let Err(error) = &made
+            && self.is_lost
+        {
+            tracing::error!(error = format!("{error:#}"), "the journal cannot be synced");
+            return false;
+        }
         if self.shared.stopping.load(Ordering::Acquire) {
             return false;
         }
         if let Err(error) = made {
-            if self.is_lost {
-                tracing::error!(error = format!("{error:#}"), "the journal cannot be synced");
-                return false;
-            }
             self.keeper.made.failures.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(error = format!("{error:#}"), "a snapshot could not be made");
             // Not again at once: what was in the way may still be.
@@ -286,7 +288,7 @@ impl Thread {
     fn write(&mut self, replica: &Replica, entries: &[Entry], started: Instant) -> anyhow::Result<()> {
         self.await_executions(replica.number())?;
         if !self.keeper.journal_is_synced {
-            sync_all(self.keeper.journal.as_ref()).inspect_err(|_| self.is_lost = true)?;
+            sync_all(self.keeper.journal.as_ref()).inspect_err(|error| self.is_lost = error.is_of_sync())?;
         }
         let Keeper { snapshots, admission, epoch, ids, .. } = &self.keeper;
         let number = replica.number();

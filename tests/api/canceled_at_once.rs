@@ -67,7 +67,8 @@ async fn one_command_that_ends_very_many_orders_is_told_whole_in_bounded_memory_
     forget_peak(&server);
     let started = Instant::now();
     let url = format!("http://{}/orders", server.addr);
-    let (answer, ()) = tokio::join!(Answer::of(client().delete(url)), read_canceled(&mut stream, orders, 2 * orders));
+    let told = async { tokio::join!(Answer::of(client().delete(url)), read_canceled(&mut stream, orders, 2 * orders)) };
+    let (answer, ()) = timeout(PATIENCE, told).await.unwrap();
     let took = started.elapsed();
     assert_eq!(answer.body["canceled"], orders, "{}", answer.text);
     let [_, peak] = memory_bytes(&server);

@@ -199,6 +199,11 @@ async fn once_the_journal_has_failed_an_order_is_refused_with_journal_failed_and
     let late = order("late".to_owned());
     let mut stream = begin(server.addr, &late).await;
     let mut told = Told::default();
+    // What the start itself brought is in the log of executions: a header and a mark. It has nothing to write then but what the journal
+    // lets out.
+    let metrics = async || Answer::of(client().get(format!("http://{}/metrics", server.addr))).await.text;
+    let is_written = async || metrics().await.contains("\nopenoutcry_execution_log_size_bytes 80\n");
+    timeout(PATIENCE, async { while !is_written().await {} }).await.unwrap();
     // More than nothing, and less than the journal has: its next write fails, before the log of executions has any.
     let limit = Rlimit { current: Some(256), maximum: Some(256) };
     prlimit(Pid::from_raw(server.id().try_into().unwrap()), Resource::Fsize, limit).unwrap();

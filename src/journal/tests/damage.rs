@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::disk::simulated::SimulatedDisk;
+use crate::journal::mend::{note_synced, note_unsynced};
 
 /// A journal of several segments; the last has three frames, which start where it says.
 struct Journal {
@@ -218,8 +219,15 @@ fn without_syncs_what_comes_after_a_hole_is_set_aside_and_what_was_synced_never(
         holed[from..to].fill(0);
         let disk = journal.with(name, holed.clone());
         let last = first - 1;
-        assert!(matches!(mend(&disk, last + 1), Err(JournalError::Damaged { .. })), "it was synced up to there");
-        assert_eq!(disk.list().unwrap().len(), whole.len());
+        let files = disk.list().unwrap().len();
+        note_unsynced(disk.as_ref(), last + 2).unwrap();
+        mend(&disk, 0).expect_err("it was synced up to there");
+        note_synced(disk.as_ref()).unwrap();
+        assert_eq!(disk.list().unwrap().len(), files);
+        note_unsynced(disk.as_ref(), 1).unwrap();
+        note_unsynced(disk.as_ref(), last + 2).unwrap();
+        assert!(matches!(mend(&disk, last + 1), Err(JournalError::Damaged { .. })), "a snapshot has it");
+        assert_eq!(disk.list().unwrap().len(), files + 1);
 
         let offset = if from == 0 { 0 } else { 48 };
         let (end, lost) = mend(&disk, last).unwrap();

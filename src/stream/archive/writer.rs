@@ -19,6 +19,9 @@ use crate::stream::frame::frame_lengths;
 
 /// A file in the making.
 pub(super) const SPARE: &str = "next.tmp";
+/// So much is synced at once where writes go through the system's memory: all of a segment, when it is closed, would hold up the
+/// journal's syncs for as long as that takes.
+const SYNC_BYTES: u64 = 1024 * 1024;
 /// How much memory for a write is kept from one to the next.
 const BUFFER_BYTES: usize = 8 * 1024 * 1024;
 
@@ -39,6 +42,10 @@ struct Segment {
     number: u64,
     file: Box<dyn DiskFile>,
     length: u64,
+    /// How much of it is to be written from the system's memory yet.
+    unwritten: u64,
+    /// Whether nothing ever is.
+    is_direct: bool,
     /// Whether it ends with a mark, and may be followed by another segment.
     is_marked: bool,
 }
@@ -69,14 +76,17 @@ impl Writer {
         if let Some(number) = number {
             self.buffer.push(&Head::Mark(number).encode());
         }
-        segment.length = begin + self.buffer.length() as u64;
+        let end = begin + self.buffer.length() as u64;
+        segment.unwritten += if segment.is_direct { 0 } else { end - segment.length };
+        segment.length = end;
         let written = self.buffer.write(segment.file.as_mut(), begin);
         written.map_err(|source| self.archive.failed("write", &segment_name(segment.number), source))?;
         segment.is_marked = number.is_some();
         self.archive.grown(&self.blocks, segment.length, number);
+        let is_due = segment.unwritten >= SYNC_BYTES;
         self.segment = Some(segment);
         self.buffer.shrink_to(BUFFER_BYTES);
-        Ok(())
+        if is_due { self.sync() } else { Ok(()) }
     }
 
     /// Makes all that was appended durable.
@@ -84,6 +94,7 @@ impl Writer {
         if let Some(segment) = &mut self.segment {
             let synced = segment.file.sync_data();
             synced.map_err(|source| self.archive.failed("sync", &segment_name(segment.number), source))?;
+            segment.unwritten = 0;
         }
         self.archive.synced();
         Ok(())
@@ -121,15 +132,15 @@ impl Writer {
         self.buffer.clear();
         self.buffer.push(&header);
         let mut begin = || {
-            let mut file = disk.create_direct(&name)?;
+            let (mut file, is_direct) = disk.create_direct(&name)?;
             self.buffer.write(file.as_mut(), 0)?;
             disk.sync_dir()?;
-            Ok(file)
+            Ok((file, is_direct))
         };
-        let file = begin().map_err(|source| self.archive.failed("begin", &name, source))?;
+        let (file, is_direct) = begin().map_err(|source| self.archive.failed("begin", &name, source))?;
         self.archive.begun(number, header.len() as u64);
         self.archive.retire()?;
-        Ok(Segment { number, file, length: header.len() as u64, is_marked: true })
+        Ok(Segment { number, file, length: header.len() as u64, unwritten: 0, is_direct, is_marked: true })
     }
 
     /// Encodes a block of as many parts as fit, at least one, into the buffer, which begins at `begin`; the parts that are left.
