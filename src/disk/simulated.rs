@@ -260,6 +260,17 @@ impl SimulatedDisk {
         }
     }
 
+    fn create_file(&self, name: &str, is_direct: bool) -> io::Result<Handle> {
+        self.check()?;
+        let file = {
+            let mut state = self.state.lock().unwrap();
+            state.files.push(File::default());
+            state.files.len() - 1
+        };
+        self.rename_by(Renaming::Create(name.to_owned(), file));
+        Ok(Handle { disk: self.clone(), file, is_direct })
+    }
+
     fn rename_by(&self, renaming: Renaming) {
         let mut state = self.state.lock().unwrap();
         if let Renaming::Remove(name) = &renaming
@@ -296,20 +307,11 @@ impl Disk for SimulatedDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.check()?;
-        let file = {
-            let mut state = self.state.lock().unwrap();
-            state.files.push(File::default());
-            state.files.len() - 1
-        };
-        self.rename_by(Renaming::Create(name.to_owned(), file));
-        Ok(Box::new(Handle { disk: self.clone(), file, is_direct: false }))
+        Ok(Box::new(self.create_file(name, false)?))
     }
 
     fn create_direct(&self, name: &str) -> io::Result<(Box<dyn DiskFile>, bool)> {
-        drop(self.create(name)?);
-        let file = *self.state.lock().unwrap().names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok((Box::new(Handle { disk: self.clone(), file, is_direct: true }), true))
+        Ok((Box::new(self.create_file(name, true)?), true))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {

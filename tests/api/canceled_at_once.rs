@@ -21,15 +21,7 @@ const ORDER_BYTES: usize = 1_024;
 /// What one part of what is told may take, and what a debug build may take besides.
 const BESIDES_BYTES: usize = 64 * 1024 * 1024;
 
-/// How much memory the process has, and how much it has had at the most since [`forget_peak`].
-fn memory_bytes(server: &Server) -> [usize; 2] {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    ["VmRSS:", "VmHWM:"].map(|key| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
-        line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
-    })
-}
-
+/// Lets the most that it has had be what it has.
 fn forget_peak(server: &Server) {
     fs::write(format!("/proc/{}/clear_refs", server.id()), "5").unwrap();
 }
@@ -63,7 +55,7 @@ async fn one_command_that_ends_very_many_orders_is_told_whole_in_bounded_memory_
     }
     let mut stream = Socket::connect(server.addr, &format!("?from_seq={}", orders + 1)).await;
     assert_eq!(stream.next().await["last_seq"], orders);
-    let [before, _] = memory_bytes(&server);
+    let before = server.memory_bytes("VmRSS");
     forget_peak(&server);
     let started = Instant::now();
     let url = format!("http://{}/orders", server.addr);
@@ -71,13 +63,13 @@ async fn one_command_that_ends_very_many_orders_is_told_whole_in_bounded_memory_
     let (answer, ()) = timeout(PATIENCE, told).await.unwrap();
     let took = started.elapsed();
     assert_eq!(answer.body["canceled"], orders, "{}", answer.text);
-    let [_, peak] = memory_bytes(&server);
+    let peak = server.memory_bytes("VmHWM");
     server.signal("KILL").await;
     server.ended().await;
 
     let started = Instant::now();
     let server = Server::spawn(&environment).await;
-    let (restart, [_, restart_peak]) = (started.elapsed(), memory_bytes(&server));
+    let (restart, restart_peak) = (started.elapsed(), server.memory_bytes("VmHWM"));
     let mut stream = Socket::connect(server.addr, &format!("?from_seq={}", 2 * orders)).await;
     assert_eq!(stream.next().await["last_seq"], 2 * orders);
     timeout(PATIENCE, read_canceled(&mut stream, 2 * orders - 1, 2 * orders)).await.unwrap();

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::venue::{PATIENCE, Venue};
+use crate::wire::handshake;
 
 const CONTINUATION: u8 = 0x0;
 const TEXT: u8 = 0x1;
@@ -129,9 +130,7 @@ fn echo(id: &str) -> Said {
 async fn converse(addr: SocketAddr, case: &Case) -> Vec<Said> {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    let handshake = "GET /stream?channels=status HTTP/1.1\r\nHost: v\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream.write_all(handshake.as_bytes()).await.unwrap();
+    stream.write_all(handshake("?channels=status").as_bytes()).await.unwrap();
     let (mut read, mut write) = stream.into_split();
     let writing = async {
         for part in case.sent.chunks(case.chop.min(case.sent.len())) {

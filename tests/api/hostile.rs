@@ -16,6 +16,7 @@ use tokio::{
 
 use crate::process::Server;
 use crate::venue::{Answer, PATIENCE, client, limit, market};
+use crate::wire::handshake;
 
 const IDLE: usize = 2_000;
 const HALF_HEADS: usize = 200;
@@ -84,13 +85,6 @@ async fn connect(addr: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream
-}
-
-fn handshake(query: &str) -> String {
-    format!(
-        "GET /stream{query} HTTP/1.1\r\nHost: v\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
 }
 
 /// Sockets and connections that have asked once and say nothing more.

@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::socket::Socket;
 use crate::venue::{Answer, PATIENCE, client, limit, market};
+use crate::wire::handshake;
 
 /// The binary with nothing of this environment, on a free port, logging JSON, in memory unless told otherwise.
 pub(crate) fn openoutcry(arguments: &[&str]) -> Command {
@@ -102,6 +103,13 @@ impl Server {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
+    }
+
+    /// What the system says of its memory (proc(5)), such as `VmRSS`, what it has, and `VmHWM`, the most that it has had.
+    pub(crate) fn memory_bytes(&self, key: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
     }
 
     /// Waits for its end: the exit code, and what it said since it listened.
@@ -196,11 +204,9 @@ async fn a_silent_connection_does_not_hold_up_the_end() {
 /// Asks for a socket and reads all that it is told, again and again until nobody listens; closes one only when it has asked for
 /// the next. Says once that it has a socket.
 async fn come_back(addr: SocketAddr, has_socket: Arc<Barrier>) {
-    let handshake = b"GET /stream HTTP/1.1\r\nHost: v\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let mut before = None;
     while let Ok(mut stream) = TcpStream::connect(addr).await {
-        if stream.write_all(handshake).await.is_ok() {
+        if stream.write_all(handshake("").as_bytes()).await.is_ok() {
             if before.is_none() {
                 stream.read_exact(&mut [0; b"HTTP/1.1 101".len()]).await.unwrap();
                 has_socket.wait().await;

@@ -2,10 +2,7 @@
 //!
 //! `OPENOUTCRY_SLOW_SUBSCRIBERS=1000` has so many of them instead of 200; with `--nocapture` it prints the figures.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::time::timeout;
@@ -27,13 +24,6 @@ const SUBSCRIBER_BYTES: usize = 64 * 1024;
 /// What an execution may take in the log and in the read model, and what a debug build may take besides.
 const EXECUTION_BYTES: usize = 2 * 1024;
 const BESIDES_BYTES: usize = 32 * 1024 * 1024;
-
-/// How much memory a process has.
-fn resident_bytes(server: &Server) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
-}
 
 /// Has all orders executed; how long it took until `fast` had read the last of their executions, the first being `first`.
 async fn trade(server: &Server, fast: &mut Socket, first: u64) -> (Duration, Duration) {
@@ -76,16 +66,16 @@ async fn who_never_reads_costs_who_reads_and_who_trades_little_and_is_closed_400
     // The first of all also warms up.
     trade(&server, &mut fast, 1).await;
     let alone = trade(&server, &mut fast, EXECUTIONS + 1).await;
-    let before = resident_bytes(&server);
+    let before = server.memory_bytes("VmRSS");
     let mut subscribers = Vec::with_capacity(slow);
     for _ in 0..slow {
         subscribers.push(handshake(server.addr, None, "").await);
     }
-    let connected = resident_bytes(&server);
+    let connected = server.memory_bytes("VmRSS");
     // The first of these fill what the system holds for each of them, the others find it full.
     let filling = trade(&server, &mut fast, 2 * EXECUTIONS + 1).await;
     let full = trade(&server, &mut fast, 3 * EXECUTIONS + 1).await;
-    let after = resident_bytes(&server);
+    let after = server.memory_bytes("VmRSS");
     let closed = async {
         while metric(&server, "openoutcry_stream_closed_total{code=\"4008\"}").await < slow {
             tokio::task::yield_now().await;

@@ -15,6 +15,7 @@ use crate::keys::{ALICE, BOB, keyed};
 use crate::limits::{exceeded, limited};
 use crate::socket::Socket;
 use crate::venue::{PATIENCE, Venue, limit, market};
+use crate::wire::handshake;
 
 #[tokio::test]
 async fn a_message_that_is_too_long_closes_1009_and_one_that_nests_too_deep_is_a_problem() {
@@ -85,9 +86,7 @@ async fn an_account_with_too_many_sockets_is_closed_4009_and_another_is_not() {
 async fn a_silent_client_is_asked_and_then_closed_and_one_that_answers_stays() {
     let venue = limited("idle_timeout = \"400ms\"").await;
     let mut silent = TcpStream::connect(venue.addr).await.unwrap();
-    let request = "GET /stream?channels=status HTTP/1.1\r\nHost: v\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    silent.write_all(request.as_bytes()).await.unwrap();
+    silent.write_all(handshake("?channels=status").as_bytes()).await.unwrap();
     let reading = async {
         let mut said = Vec::new();
         silent.read_to_end(&mut said).await.unwrap();

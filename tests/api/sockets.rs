@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{
 };
 
 use crate::venue::{Answer, PATIENCE, Venue, limit, market, with};
+use crate::wire;
 
 #[tokio::test]
 async fn orders_are_placed_replaced_and_canceled_over_the_socket() {
@@ -211,11 +212,7 @@ pub(crate) async fn handshake(addr: SocketAddr, buffer: Option<u32>, query: &str
         socket.set_recv_buffer_size(bytes).unwrap();
     }
     let mut stream = socket.connect(addr).await.unwrap();
-    let request = format!(
-        "GET /stream{query} HTTP/1.1\r\nHost: v\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(wire::handshake(query).as_bytes()).await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());

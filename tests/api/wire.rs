@@ -41,3 +41,11 @@ pub(crate) fn request(line: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 pub(crate) fn status(answer: &str) -> u16 {
     answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).map_or(0, |code| code.parse().unwrap())
 }
+
+/// A WebSocket handshake with this query.
+pub(crate) fn handshake(query: &str) -> String {
+    format!(
+        "GET /stream{query} HTTP/1.1\r\nHost: v\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+}
