@@ -288,3 +288,28 @@ async fn what_the_configuration_came_to_can_be_read_before_anyone_asks() {
         executor.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn without_syncs_a_sync_of_the_journal_that_fails_before_a_snapshot_ends_the_thread_and_makes_none() {
+    let mut run = Run::new(1);
+    (run.configured.mode, run.configured.snapshot_every) = ("os", 10);
+    let config = run.configured.config(run.data_dir.path());
+    let settings = Settings { folders: Some(run.folders.clone()), ..Settings::default() };
+    let (venue, mut running) = Venue::open(&config, &settings, now).unwrap();
+    let ended = running.snapshots_ended().unwrap();
+    let executor = tokio::spawn(running.run(CancellationToken::new()));
+    run.journal.fail_after(0, Fault::Sync);
+    let Run { traffic, random, told, .. } = &mut run;
+    let trading = async {
+        loop {
+            traffic.step(&venue, random, told).await;
+        }
+    };
+    tokio::select! {
+        ended = tokio::time::timeout(PATIENCE, ended) => drop(ended.expect("it should have ended")),
+        () = trading => {}
+    }
+    assert_eq!(run.folders.snapshots.list().unwrap(), Vec::<String>::new());
+    run.journal.end();
+    executor.abort();
+}
