@@ -3,8 +3,8 @@
 //! All that is appended together is one write: the pieces of an account as few blocks, account after account, and a mark, unless more
 //! of a batch is to come. Readers learn of it when it is written, and never see a part of it.
 //!
-//! Writes go past the system's memory, which they would fill with what hardly anyone reads: on a virtual machine a kilobyte took 2 to 4 µs
-//! where it needed new pages, 0.5 to 0.8 where it did not, and 0.3 this way. So they are of whole blocks of the disk: zeros follow the
+//! Writes go past the system's memory, which they would fill with what hardly anyone reads: on a virtual machine, a gigabyte took `dd` 4.2 s
+//! of processor time where it needed new pages, and 0.4 s with `oflag=direct`. So they are of whole blocks of the disk: zeros follow the
 //! last mark of a segment that grows, and what does not fill a block is written once more with what comes after it.
 
 use std::sync::Arc;
