@@ -17,8 +17,10 @@ use tokio_tungstenite::{MaybeTlsStream, client_async, tungstenite::client::IntoC
 use crate::keys::{ALICE, BOB, keyed};
 use crate::process::{openoutcry, run};
 use crate::socket::Socket;
-use crate::venue::{Answer, PATIENCE, Venue, market, with};
+use crate::venue::{Answer, Venue, market, with};
 
+/// How long history may take: its thread has the lowest priority, and on a machine that others keep busy it gets very little.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(120);
 /// What is kept of the log, and the usual length of its segments: one write is up to a megabyte.
 const RETAIN: usize = 2 * 1024 * 1024;
 const SEGMENT: usize = 512 * 1024;
@@ -57,7 +59,7 @@ async fn get(venue: &Venue, key: &str, path: &str) -> Answer {
             }
         }
     };
-    timeout(PATIENCE, asked).await.unwrap()
+    timeout(HISTORY_PATIENCE, asked).await.unwrap()
 }
 
 /// Lets alice trade, two executions an order, until much more was written than is kept and the log is as short as it should be; her last
@@ -87,7 +89,7 @@ async fn trade(venue: &Venue, data_dir: &Path) -> u64 {
             }
         }
     };
-    timeout(PATIENCE, short).await.expect("what history has should go");
+    timeout(HISTORY_PATIENCE, short).await.expect("what history has should go");
     stream(venue, ALICE, "").await.1["last_seq"].as_u64().unwrap()
 }
 
