@@ -164,7 +164,8 @@ async fn a_journal_that_may_not_grow_acknowledges_nothing_more_and_ends_in_words
     if last.starts_with("openoutcry: the task `journal` failed: cannot write") {
         assert!(told.journal_failed > 0, "who waited was not told");
     } else {
-        assert!(last.starts_with("openoutcry: the task `executions` failed: cannot write"), "{last}");
+        // Its first block alone is longer.
+        assert!(last.starts_with("openoutcry: the task `executions` failed: cannot "), "{last}");
     }
 }
 
