@@ -3,8 +3,9 @@
 //! A sync of zeros that are already there need not write the file's length: it takes half the time. Where frames are synced they are
 //! also written past the system's memory, which would only keep them until the sync; so a write is of whole blocks of the disk, the
 //! last of them written again with the next frame. The next segment is
-//! filled in steps, each synced before the next, so that no batch waits long behind one. Then its header is written and
-//! synced under another name, and the file renamed: what has a segment's name has a header.
+//! filled in steps, so that no batch waits long behind one, and synced every few of them: each such sync makes the file system commit
+//! its own journal. Then its header is written and synced under another name, and the file renamed: what has a segment's name has a
+//! header.
 
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use crate::disk::{Aligned, Disk, DiskFile};
 
 /// How much is filled in one step: bounds how long a batch that arrives meanwhile waits.
 static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
+/// How much is filled between two syncs: bounds how long such a sync takes where the system holds writes back.
+const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 
 /// An open file with a part in use.
 #[derive(Debug)]
@@ -78,7 +81,9 @@ impl Segments {
         let filling = spare.used < spare.length;
         if filling {
             self.fill(&mut spare)?;
-            self.sync(&mut spare)?;
+            if spare.used.is_multiple_of(SYNC_BYTES) || spare.used >= spare.length {
+                self.sync(&mut spare)?;
+            }
         }
         self.spare = Some(spare);
         Ok(filling)
