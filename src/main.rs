@@ -25,8 +25,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// The exit code for a configuration that cannot be used (`EX_USAGE` of sysexits.h).
-const BAD_CONFIGURATION: u8 = 64;
+/// The exit code for a command line or a configuration that cannot be used (`EX_USAGE` of sysexits.h).
+const BAD_USAGE: u8 = 64;
 /// The exit code after a second signal, as a shell reports it: 128 + SIGINT.
 const INTERRUPTED: i32 = 130;
 
@@ -98,14 +98,21 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Who has closed the pipe has seen enough.
+            error.print().ok();
+            return if error.use_stderr() { ExitCode::from(BAD_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
     match run(cli) {
         Ok(()) => {
             telemetry::stderr::flush();
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let code = if error.is::<ConfigError>() { BAD_CONFIGURATION } else { 1 };
+            let code = if error.is::<ConfigError>() { BAD_USAGE } else { 1 };
             say_error(&error);
             ExitCode::from(code)
         }
@@ -168,7 +175,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 fn configuration(options: &Options) -> Result<Config, ConfigError> {
     let mut config = Config::load(options.config.as_deref(), Config::environment())?;
     if let Some(listen) = options.listen {
-        config.server.listen = listen;
+        config.set_listen(listen);
     }
     if let Some(data_dir) = &options.data_dir {
         config.server.data_dir.clone_from(data_dir);

@@ -3,7 +3,6 @@
 //! The layers are merged as parsed TOML and read once into [`Config`]. An error knows the key it is about; where that
 //! key was written is looked up afterwards, in the environment first, then in the user's file.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -12,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::problem::{self, Problem, Problems};
+use super::written::Written;
 use super::{Config, ConfigError};
 
 /// The configuration of a venue that is told nothing.
@@ -35,7 +35,7 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn parse(&self) -> Result<DeTable<'_>, Problem> {
+    pub(super) fn parse(&self) -> Result<DeTable<'_>, Problem> {
         DeTable::parse(self.text).map(Spanned::into_inner).map_err(|error| Problem {
             place: Some(self.place(error.span().map(|span| span.start))),
             key: None,
@@ -43,7 +43,7 @@ impl Source<'_> {
         })
     }
 
-    fn place(&self, offset: Option<usize>) -> String {
+    pub(super) fn place(&self, offset: Option<usize>) -> String {
         match offset {
             Some(offset) => format!("{}:{}", self.name, problem::line(self.text, offset)),
             None => self.name.to_owned(),
@@ -79,9 +79,9 @@ pub(super) fn load(
     if let Some(file) = &file {
         lay_over(&mut table, file.parse().map_err(|problem| vec![problem])?);
     }
-    let mut variable_of = BTreeMap::new();
+    let mut written = Written::of_file(file);
     for Override { section, key, name, value } in overrides {
-        variable_of.insert(format!("{section}.{key}"), name);
+        written.set(format!("{section}.{key}"), name);
         // A section that the file has turned into something else is an error of its own below.
         if let Some(DeValue::Table(keys)) = table.get_mut(section.as_str()).map(Spanned::get_mut) {
             keys.insert(Spanned::new(0..0, key.into()), Spanned::new(0..0, value));
@@ -93,8 +93,8 @@ pub(super) fn load(
         config.check_values(&mut found);
     }
     match config {
-        Some(config) if found.0.is_empty() => Ok(config),
-        _ => Err(found.0.into_iter().map(|found| located(found, file, &variable_of)).collect::<Vec<_>>().into()),
+        Some(config) if found.0.is_empty() => Ok(Config { written, ..config }),
+        _ => Err(found.0.into_iter().map(|(key, message)| written.problem(key, message)).collect::<Vec<_>>().into()),
     }
 }
 
@@ -109,17 +109,6 @@ fn deserialize(table: DeTable<'_>, found: &mut Problems) -> Option<Config> {
             }
         })
         .ok()
-}
-
-/// Says where the key of a problem was written.
-fn located((key, message): (String, String), file: Option<Source<'_>>, variable_of: &BTreeMap<String, &str>) -> Problem {
-    let in_file = || {
-        let file = file?;
-        let offset = problem::offset(&file.parse().ok()?, &key)?;
-        Some(file.place(Some(offset)))
-    };
-    let place = variable_of.get(&key).map(|name| (*name).to_owned()).or_else(in_file);
-    Problem { place: place.or_else(|| file.map(|file| file.name.to_owned())), key: Some(key), message }
 }
 
 /// Tables merge key by key; everything else, lists included, is replaced.

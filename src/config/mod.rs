@@ -25,13 +25,16 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod value;
+mod written;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use self::problem::{Problem, Problems};
+use self::problem::Problems;
+use self::written::Written;
 use crate::domain::Sources;
 
 pub use self::account::AccountConfig;
@@ -82,6 +85,8 @@ pub struct Config {
     pub accounts: Vec<AccountConfig>,
     /// Where prices come from, up to 64.
     pub feeds: Vec<FeedConfig>,
+    #[serde(skip)]
+    written: Written,
 }
 
 /// The most instruments of one venue.
@@ -128,6 +133,17 @@ impl Config {
         toml::to_string(self)
     }
 
+    /// Listens there, as the command line says.
+    pub fn set_listen(&mut self, listen: SocketAddr) {
+        self.server.listen = listen;
+        self.written.set("server.listen", "--listen or OPENOUTCRY_LISTEN");
+    }
+
+    /// That a `key` which is right in itself cannot be used, and where it was written. Lists are counted from 0: `instruments[0].tick_size`.
+    pub fn refusal(&self, key: &str, message: &str) -> ConfigError {
+        self.written.error(key, message)
+    }
+
     /// Checks what the command line can still change after [`Config::load`]: that a venue which answers without keys
     /// is not reachable from other machines unless that is asked for.
     ///
@@ -143,7 +159,7 @@ impl Config {
             "{listen} can be reached from other machines, and auth.mode = \"local\" is for this one: \
              listen on 127.0.0.1 or [::1], or set auth.mode = \"keys\" to ask for keys, or \"open\" to answer anyone"
         );
-        Err(vec![Problem { place: None, key: Some("server.listen".to_owned()), message }].into())
+        Err(self.refusal("server.listen", &message))
     }
 
     /// Finds what the types let through.

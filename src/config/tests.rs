@@ -347,7 +347,7 @@ fn local_mode_stays_on_this_machine() {
     }
     assert_eq!(
         listening("0.0.0.0:80", "local").unwrap_err().to_string(),
-        "server.listen: 0.0.0.0:80 can be reached from other machines, and auth.mode = \"local\" is for this one: \
+        "c.toml:2: server.listen: 0.0.0.0:80 can be reached from other machines, and auth.mode = \"local\" is for this one: \
          listen on 127.0.0.1 or [::1], or set auth.mode = \"keys\" to ask for keys, or \"open\" to answer anyone"
     );
     assert!(listening("[::]:80", "local").is_err());

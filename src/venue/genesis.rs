@@ -3,9 +3,9 @@
 //! At a venue's first start this is all of it; later, what has changed since. A grid cannot change under orders that stand
 //! on it, and balances count only when an account is first seen.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::domain::{Command, ExchangeName, Instrument, InstrumentId, InstrumentSpec, Quote, Sources};
 use crate::engine::Engine;
 
@@ -18,12 +18,15 @@ pub(super) fn difference(config: &Config, engine: &Engine) -> anyhow::Result<Vec
     let mut commands = withdrawals(config, engine);
     let mut quotes = Vec::new();
     let mut next_id = (0..).nth(engine.instruments().len()).unwrap_or(u32::MAX);
-    for instrument in &config.instruments {
+    for (index, instrument) in config.instruments.iter().enumerate() {
         let spec = instrument.spec();
         let known = engine.instruments().iter().find(|known| known.spec.symbol == spec.symbol);
         let id = known.map_or(InstrumentId(next_id), |known| known.id);
         next_id += u32::from(known.is_none());
-        check(&spec, id, known)?;
+        Instrument::new(id, spec.clone()).with_context(|| format!("instrument {}", spec.symbol))?;
+        if let Some(known) = known {
+            check_grid(config, index, &spec, &known.spec)?;
+        }
         let old_price = known.and_then(|known| static_price(&known.spec));
         let new_price = static_price(&spec);
         if new_price != old_price {
@@ -70,15 +73,13 @@ fn withdrawals(config: &Config, engine: &Engine) -> Vec<Command> {
     gone.map(|quote| Command::WithdrawQuotes { exchange: quote.exchange, instrument: Some(quote.instrument) }).collect()
 }
 
-fn check(spec: &InstrumentSpec, id: InstrumentId, known: Option<&Instrument>) -> anyhow::Result<()> {
-    let symbol = spec.symbol;
-    Instrument::new(id, spec.clone()).with_context(|| format!("instrument {symbol}"))?;
-    if let Some(known) = known {
-        let (tick, lot) = (known.spec.tick_size, known.spec.lot_size);
-        ensure!(
-            (tick, lot) == (spec.tick_size, spec.lot_size),
-            "instrument {symbol} was traded with tick_size {tick} and lot_size {lot}, which cannot change"
-        );
+/// Refuses another grid than the instrument was traded on.
+fn check_grid(config: &Config, index: usize, spec: &InstrumentSpec, known: &InstrumentSpec) -> Result<(), ConfigError> {
+    for (key, new, old) in [("tick_size", spec.tick_size, known.tick_size), ("lot_size", spec.lot_size, known.lot_size)] {
+        if new != old {
+            let message = format!("{} was traded with {old}, which cannot change", spec.symbol);
+            return Err(config.refusal(&format!("instruments[{index}].{key}"), &message));
+        }
     }
     Ok(())
 }

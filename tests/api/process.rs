@@ -276,9 +276,41 @@ async fn a_bad_configuration_ends_with_64_and_says_where() {
     let (code, _, stderr) = run(openoutcry(&["check"]).env("OPENOUTCRY_QUEUE__ORDERS_CAPACITY", "x")).await;
     assert_eq!(code, Some(64), "{stderr}");
     assert!(stderr.contains("OPENOUTCRY_QUEUE__ORDERS_CAPACITY"), "{stderr}");
-    let (code, _, stderr) = run(&mut openoutcry(&["serve", "--listen", "0.0.0.0:0"])).await;
+    for (arguments, said) in [
+        (["serve", "--listen", "0.0.0.0:0"], "--listen or OPENOUTCRY_LISTEN: server.listen: 0.0.0.0:0 can be reached"),
+        (["serve", "--listen", "nowhere"], "invalid value 'nowhere' for '--listen <ADDR>'"),
+        (["serve", "--colour", "red"], "unexpected argument '--colour'"),
+    ] {
+        let (code, _, stderr) = run(&mut openoutcry(&arguments)).await;
+        assert_eq!(code, Some(64), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+    }
+    std::fs::write(&file, "\n[server]\nlisten = \"0.0.0.0:0\"\n").unwrap();
+    let (code, _, stderr) = run(&mut openoutcry(&["serve", "--config", file.to_str().unwrap()])).await;
     assert_eq!(code, Some(64), "{stderr}");
-    assert!(stderr.contains("auth.mode"), "{stderr}");
+    assert!(stderr.contains(&format!("{}:3: server.listen: 0.0.0.0:0 can be reached", file.display())), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_grid_that_orders_were_placed_on_cannot_be_configured_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("venue.toml");
+    let data = folder.path().join("data");
+    let arguments = ["serve", "--listen", "127.0.0.1:0"];
+    let serve = |tick_size: &str| {
+        let instrument = format!("[[instruments]]\nsymbol = \"A/B\"\nlot_size = \"1\"\ntick_size = \"{tick_size}\"\n");
+        std::fs::write(&file, instrument).unwrap();
+        let mut command = openoutcry(&arguments);
+        command.arg("--config").arg(&file).arg("--data-dir").arg(&data).env("OPENOUTCRY_JOURNAL__MODE", "fsync");
+        command
+    };
+    let server = Server::start(serve("0.01")).await.unwrap();
+    server.signal("TERM").await;
+    assert_eq!(server.ended().await, Some(0));
+    let (code, _, stderr) = run(&mut serve("0.05")).await;
+    assert_eq!(code, Some(64), "{stderr}");
+    let said = format!("{}:4: instruments[0].tick_size: A/B was traded with 0.01, which cannot change", file.display());
+    assert!(stderr.contains(&said), "{stderr}");
 }
 
 #[tokio::test]
@@ -409,7 +441,7 @@ async fn a_new_key_opens_the_account_that_it_was_made_for() {
     let venue = crate::venue::Venue::spawn(&format!("[auth]\nmode = \"keys\"\n{toml}")).await;
     assert_eq!(venue.with_key(key, Method::GET, "/account", None).await.body["account"], "alice");
     let (code, _, said) = run(&mut openoutcry(&["key", "new", "--account", "no name"])).await;
-    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(code, Some(64), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
