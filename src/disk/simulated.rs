@@ -205,6 +205,11 @@ impl SimulatedDisk {
         copy
     }
 
+    /// Keeps nothing of what was removed so far.
+    pub(crate) fn forget_removed(&self) {
+        self.state.lock().unwrap().removed.clear();
+    }
+
     pub(crate) fn fail_next(&self, fault: Fault) {
         self.fail_after(0, fault);
     }

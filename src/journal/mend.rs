@@ -36,6 +36,15 @@ pub(super) fn note_synced(disk: &dyn Disk) -> Result<(), JournalError> {
     note().map_err(|source| failed(disk, "note", "", source))
 }
 
+/// The record from which on nothing was synced, if that is noted.
+///
+/// # Errors
+///
+/// [`JournalError::Io`] if the folder cannot be read.
+pub fn unsynced_from(disk: &dyn Disk) -> Result<Option<u64>, JournalError> {
+    Ok(marks(disk).map_err(|source| failed(disk, "read", "", source))?.into_iter().min())
+}
+
 fn mark(first: u64) -> String {
     format!("{first:020}{UNSYNCED}")
 }
@@ -82,8 +91,7 @@ impl fmt::Display for Lost {
 /// [`JournalError`] if what is damaged was synced, or the first segment that may not have been has no header, or a file cannot be
 /// changed.
 pub fn mend(disk: &Arc<dyn Disk>, synced: u64) -> Result<(Recovered, Option<Lost>), JournalError> {
-    let marks = marks(disk.as_ref()).map_err(|source| failed(disk.as_ref(), "read", "", source))?;
-    let Some(first) = marks.into_iter().min() else { return Ok((find_end(disk.clone())?, None)) };
+    let Some(first) = unsynced_from(disk.as_ref())? else { return Ok((find_end(disk.clone())?, None)) };
     let synced = synced.max(first.saturating_sub(1));
     let oldest = Reader::open_oldest(disk.clone())?.oldest();
     let mut reader = Reader::open(disk.clone(), synced.max(oldest))?;

@@ -56,7 +56,7 @@ pub use gate::Gate;
 pub use lock::Lock;
 pub use log::{Durability, SEGMENT_BYTES, Settings, make_durable, sync_all};
 pub use memory::Memory;
-pub use mend::{Lost, mend};
+pub use mend::{Lost, mend, unsynced_from};
 pub use pulse::Pulse;
 pub use reader::{Frame, Framed, ReadAhead, Reader, Recovered, Torn, find_end};
 pub use retire::{retire, segments};

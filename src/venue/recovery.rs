@@ -24,7 +24,9 @@ use crate::domain::{InstrumentId, LevelChange, Order, Seq, Side};
 use crate::engine::{Limits, RULES};
 use crate::executor::{Differs, Executor, Finisher, Names, Replica, Unfinished, replay, shown};
 use crate::history::Reached;
-use crate::journal::{Framed, Lock, ReadAhead, Reader, Recovered, Snapshots, find_end, make_durable, mend};
+use crate::journal::{
+    Framed, JournalError, Lock, ReadAhead, Reader, Recovered, Snapshots, find_end, make_durable, mend, unsynced_from,
+};
 use crate::queue::{Admission, Secret};
 use crate::read::{Balance, Changes, ReadModel};
 use crate::stream::{Hub, archive::ArchiveError};
@@ -257,6 +259,10 @@ pub(super) struct Empty {
 const LOST: &str = "what was acknowledged is gone from the journal: put back its files; or, to go on without what they had, start once \
                     with journal.mode = \"os\"";
 
+/// What to do where the journal is damaged behind what was synced.
+const HOLE: &str =
+    "if this is what a loss of power has left, start once with journal.mode = \"os\" to go on with what is before the hole";
+
 /// Where the journal in `disk` ends, and where it is synced from now on, that it is durable up to there.
 fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: bool) -> anyhow::Result<Recovered> {
     const UNREADABLE: &str = "cannot read the journal";
@@ -269,7 +275,15 @@ fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: boo
         }
         return Ok(end);
     }
-    let end = find_end(disk.clone()).context(UNREADABLE)?;
+    let end = find_end(disk.clone()).map_err(|error| {
+        let is_damaged = matches!(error, JournalError::Damaged { .. });
+        let unsynced = unsynced_from(disk.as_ref()).ok().flatten().filter(|_| is_damaged);
+        let error = anyhow::Error::from(error).context(UNREADABLE);
+        match unsynced {
+            Some(first) => error.context(format!("it was not synced from record {first} on: {HOLE}")),
+            None => error,
+        }
+    })?;
     if end.epoch.is_some() {
         if newest > end.last_number {
             bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {LOST}", end.last_number);

@@ -101,6 +101,8 @@ async fn canceling_on_disconnect_needs_a_key_that_may_trade_and_works_for_one_th
     let reads = Socket::connect_with(venue.addr, query, ("authorization", "Bearer oo_alice_reads")).await;
     assert_eq!(reads.err(), Some(403));
     let mut socket = Socket::connect(venue.addr, query).await;
+    let reads = socket.ask(&json!({"op":"auth","id":0,"api_key":"oo_alice_reads"})).await;
+    assert_eq!((&reads["ok"], &reads["problem"]["status"]), (&json!(false), &json!(403)), "{reads}");
     assert_eq!(socket.ask(&json!({"op":"auth","id":1,"api_key":ALICE})).await["ok"], true);
     let placed = socket.ask(&json!({"op":"place","id":2,"order":limit("buy", "1", "41000")})).await;
     assert_eq!(placed["order"]["status"], "open");

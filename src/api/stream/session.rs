@@ -380,10 +380,14 @@ impl Session {
                 self.subscriptions.remove(&wish);
                 Ok(Done::Applied)
             }
-            Ok(Asked::Auth(identity)) => {
-                self.identify(identity)?;
-                Ok(Done::Known(self.account_name(), self.last_seq().unwrap_or(0)))
-            }
+            Ok(Asked::Auth(identity)) => match identity.may(Scope::Trade) {
+                // Who relies on orders to be canceled at the end learns at once that this key could not.
+                Err(problem) if self.cancels => Err(problem),
+                _ => {
+                    self.identify(identity)?;
+                    Ok(Done::Known(self.account_name(), self.last_seq().unwrap_or(0)))
+                }
+            },
             Ok(Asked::Denied(problem)) => {
                 self.answers.push(id, Err(problem));
                 return Err(End::Denied);

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::super::recovery::{Empty, read_snapshot};
 use super::told::{Fact, book_numbers, read_from};
 use super::*;
-use crate::domain::{Deposit, Money};
+use crate::domain::{Deposit, Money, OrderId};
 use crate::engine::Engine;
 use crate::journal::{Reader, Snapshots};
 use crate::queue::{Known, Use};
@@ -60,11 +60,12 @@ pub(super) async fn look(run: &mut Run) {
     if run.lost_power {
         return look_at_rest(run).await;
     }
+    let journal_is_synced = run.configured.mode == "fsync" || run.random.coin();
     let before = run.shadow.number();
     run.shadow.catch_up(&run.folders);
     assert!(run.shadow.number() >= before, "records are gone that were there at the start before");
     let read = ReadModel::new(read::Settings::default(), None);
-    let empty = Empty { hub: Hub::new(16), read, reached: None, retain: None, journal_is_synced: true };
+    let empty = Empty { hub: Hub::new(16), read, reached: None, retain: None, journal_is_synced };
     let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), Duration::ZERO);
     let (executor, shown, kept) = recover(run.data_dir.path(), &run.folders, 7, empty, make).unwrap();
     run.shadow.snapshots += usize::from(kept.snapshot > 0);
@@ -112,34 +113,56 @@ pub(super) async fn look(run: &mut Run) {
     timeout(PATIENCE, kept.executions.ended.wait()).await.unwrap().unwrap();
 }
 
-/// Recovers what a loss of power left of what was not synced: all up to the newest snapshot, and what can be used of what came after.
+/// Recovers what a loss of power left of what was not synced: all up to the newest snapshot, and what can be used of what came after. What
+/// was told of the rest counts no more.
 async fn look_at_rest(run: &mut Run) {
     let newest = Snapshots::new(run.folders.snapshots.clone()).list().unwrap().first().copied().unwrap_or(0);
     let read = ReadModel::new(read::Settings::default(), None);
     let empty = Empty { hub: Hub::new(16), read, reached: None, retain: None, journal_is_synced: false };
     let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), Duration::ZERO);
     let (executor, shown, kept) = recover(run.data_dir.path(), &run.folders, 7, empty, make).unwrap();
-    let mut shadow = Shadow::default();
-    shadow.catch_up(&run.folders);
-    assert!(shadow.number() >= newest, "record {newest} was synced, and {} is the last", shadow.number());
+    run.shadow = Shadow { snapshots: run.shadow.snapshots, ..Shadow::default() };
+    run.shadow.catch_up(&run.folders);
+    let last_number = run.shadow.number();
+    assert!(last_number >= newest, "record {newest} was synced, and {last_number} is the last");
     let aside = run.folders.journal.list().unwrap().into_iter().filter(|name| name.ends_with(".lost")).count();
-    println!(
-        "power lost: the newest snapshot is {newest}, record {} the last, {aside} files are set aside",
-        shadow.number()
-    );
+    println!("power lost: the newest snapshot is {newest}, record {last_number} the last, {aside} files are set aside");
     let engine = executor.engine();
-    assert_eq!(engine.state_hash(), shadow.replica.engine().state_hash(), "after record {}", shadow.number());
+    assert_eq!(engine.state_hash(), run.shadow.replica.engine().state_hash(), "after record {last_number}");
+    run.told.forget_requests(&shown.admission);
+    // What was taken back is not what was retired.
+    run.executions.forget_removed();
+    let (mut facts, mut last_seqs) = (BTreeMap::new(), BTreeMap::new());
     for account in engine.accounts() {
         let executions = shown.hub.executions(account.id).unwrap();
         assert_eq!(executions.last_seq(), account.last_seq.0, "of {}", account.name);
+        last_seqs.insert(account.id, account.last_seq.0);
         let oldest_seq = executions.oldest_seq();
-        for (seq, payload) in (oldest_seq..).zip(read_all(executions, oldest_seq).await) {
+        run.can_be_compared &= oldest_seq == 1;
+        let all = read_all(executions, oldest_seq).await;
+        for (seq, payload) in (oldest_seq..).zip(&all) {
             let seen = run.told.seen.get(&account.id).and_then(|seen| seen.executions.get(&seq));
-            assert!(seen.is_none_or(|seen| *seen == payload), "what a reader of {} saw is not what is there", account.name);
+            assert!(seen.is_none_or(|seen| seen == payload), "what a reader of {} saw is not what is there", account.name);
+            if let Some((order_id, fact)) = fact(payload) {
+                *facts.entry((account.id, order_id, fact)).or_default() += 1;
+            }
         }
     }
+    run.told.forget_executions(&last_seqs, &facts, book_numbers(&shown.hub).collect());
     drop(kept.executions.closing);
     timeout(PATIENCE, kept.executions.ended.wait()).await.unwrap().unwrap();
+}
+
+/// What an execution says for ever of its order.
+fn fact(payload: &[u8]) -> Option<(OrderId, Fact)> {
+    let execution: Value = serde_json::from_slice(payload).unwrap();
+    let fact = match execution["type"].as_str().unwrap() {
+        "accepted" | "rejected" => Fact::Placed,
+        "canceled" => Fact::Canceled,
+        "replaced" => Fact::Replaced,
+        _ => return None,
+    };
+    Some((OrderId(execution["order_id"].as_u64().unwrap()), fact))
 }
 
 async fn read_all(executions: &Executions, oldest_seq: u64) -> Vec<Vec<u8>> {
@@ -191,19 +214,12 @@ fn check_account(
     for (seq, payload) in (1u64..).zip(all) {
         let execution: Value = serde_json::from_slice(payload).unwrap();
         assert_eq!(execution["seq"], seq, "{execution}");
-        let order_id = crate::domain::OrderId(execution["order_id"].as_u64().unwrap());
-        let fact = match execution["type"].as_str().unwrap() {
-            "accepted" | "rejected" => Some(Fact::Placed),
-            "canceled" => Some(Fact::Canceled),
-            "replaced" => Some(Fact::Replaced),
-            _ => None,
-        };
-        if fact == Some(Fact::Placed) {
-            assert!(orders.insert(order_id), "an order was placed again: {execution}");
-            let id = execution["client_order_id"].as_str();
-            assert!(id.is_none_or(|id| ids.insert(id.to_owned())), "a client's id has two orders: {execution}");
-        }
-        if let Some(fact) = fact {
+        if let Some((order_id, fact)) = fact(payload) {
+            if fact == Fact::Placed {
+                assert!(orders.insert(order_id), "an order was placed again: {execution}");
+                let id = execution["client_order_id"].as_str();
+                assert!(id.is_none_or(|id| ids.insert(id.to_owned())), "a client's id has two orders: {execution}");
+            }
             *facts.entry((account, order_id, fact)).or_default() += 1;
         }
         if execution["last_qty"].is_string() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::traffic::fact;
 use super::*;
 use crate::domain::{ClientOrderId, InstrumentId, OrderId};
-use crate::queue::{Action, Answer};
+use crate::queue::{Action, Answer, Known, Use};
 use crate::stream::{Executions, Read, frames};
 
 /// What was said of an order.
@@ -104,6 +104,34 @@ impl Told {
                 }
             }
         }
+    }
+
+    /// Forgets requests whose ids `admission` does not know any more.
+    pub(super) fn forget_requests(&mut self, admission: &Admission) {
+        let is_known = |account, of, id| matches!(admission.find(account, of, id), Some(Known::Done(_)));
+        self.by_id.retain(|(account, id), _| is_known(*account, Use::Order, *id));
+        self.deposits.retain(|(account, id)| is_known(*account, Use::Deposit, *id));
+    }
+
+    /// Forgets what was told of anything after `last_seqs`, or is not among the `facts` that are left.
+    pub(super) fn forget_executions(
+        &mut self,
+        last_seqs: &BTreeMap<AccountId, u64>,
+        facts: &BTreeMap<FactOf, usize>,
+        books: Vec<u64>,
+    ) {
+        self.seen.retain(|account, seen| {
+            let last_seq = last_seqs.get(account).copied().unwrap_or(0);
+            seen.executions.retain(|seq, _| *seq <= last_seq);
+            seen.next_seq = seen.next_seq.map(|next_seq| next_seq.min(last_seq + 1));
+            last_seqs.contains_key(account)
+        });
+        self.facts.retain(|fact, _| facts.contains_key(fact));
+        for ((account, order_id, kind), count) in &mut self.facts {
+            *count = (*count).min(facts.get(&(*account, *order_id, *kind)).copied().unwrap_or(0));
+        }
+        self.orders.retain(|(account, order_id)| facts.contains_key(&(*account, *order_id, Fact::Placed)));
+        self.books = books;
     }
 
     pub(super) fn summary(&self, shadow: &Shadow) -> String {
