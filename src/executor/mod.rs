@@ -18,7 +18,9 @@ mod replay;
 mod replica;
 
 use std::{
+    future::poll_fn,
     sync::Arc,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -141,6 +143,7 @@ impl Executor {
     ) -> Self {
         let mut draining = false;
         loop {
+            let has_room = journal.poll_room(&mut Context::from_waker(Waker::noop())).is_ready();
             tokio::select! {
                 biased;
                 () = drain.cancelled(), if !draining => {
@@ -148,8 +151,10 @@ impl Executor {
                     outlet.close();
                     continue;
                 }
-                ready = outlet.ready() => if !ready { return self },
-                () = passed(self.time_left()) => {
+                // What the journal has no room for stays in the queue.
+                () = poll_fn(|cx| journal.poll_room(cx)), if !has_room => continue,
+                ready = outlet.ready(), if has_room => if !ready { return self },
+                () = passed(self.time_left()), if has_room => {
                     self.look_at_the_clock();
                     self.apply(Command::Tick);
                 }
@@ -356,11 +361,56 @@ async fn passed(time_left: Option<Duration>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::{
+        sync::atomic::{AtomicI64, Ordering},
+        task::Poll,
+    };
 
     use super::*;
     use crate::domain::{AccountName, AccountSpec};
     use crate::engine::Limits;
+    use crate::queue::{Discipline, OnFull, Refusal, Settings, queue};
+
+    /// A journal whose disk hangs.
+    struct Hanging;
+
+    impl Journal<Effects> for Hanging {
+        fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+
+        fn append(&mut self, _: Vec<Record>, _: u64, _: Effects) {
+            panic!("there is no room");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_the_journal_has_no_room_requests_wait_in_the_queue_and_a_stop_closes_it() {
+        let settings =
+            Settings { orders_capacity: 4, cancels_capacity: 2, discipline: Discipline::Fifo, on_full: OnFull::Reject };
+        let (intake, outlet) = queue(settings);
+        let (engine, admission) = (Engine::new(Limits::default()), Admission::default());
+        let executor = Executor::new(Parts { engine, admission, clock: Arc::new(|| Nanos(1)), delay: Duration::ZERO });
+        let drain = CancellationToken::new();
+        let task = tokio::spawn(executor.run(outlet, Box::new(Hanging), drain.clone()));
+        let cancel = Action::Cancel { account: AccountId(0), target: Target::OrderId(OrderId(1)) };
+        let mut waiting = Vec::new();
+        // Time for the executor to do what it must not.
+        for _ in 0..100 {
+            if let Ok(answer) = intake.send(cancel.clone(), None).await {
+                waiting.push(answer);
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(waiting.len(), 2);
+        assert_eq!(intake.send(cancel.clone(), None).await.err(), Some(Refusal::Full));
+        drain.cancel();
+        while intake.send(cancel.clone(), None).await.err() != Some(Refusal::ShuttingDown) {
+            tokio::task::yield_now().await;
+        }
+        assert!(waiting.iter_mut().all(|answer| answer.try_recv().is_err()));
+        task.abort();
+    }
 
     #[test]
     fn a_clock_that_is_set_back_holds_up_nothing_that_waits_for_a_moment() {

@@ -23,8 +23,9 @@ const CACHE_KIB: i64 = 16_384;
 /// SQLite makes sure of so many bytes of its log's index at a time, by writing the last of them.
 const SHARED_PIECE: u64 = 4_096;
 
-/// What SQLite puts beside a file, and the file itself.
-const SUFFIXES: [&str; 4] = ["-wal", "-shm", "-journal", ""];
+/// The file itself, and what SQLite puts beside it. In this order they go: without its log the file could be taken for whole, while a log
+/// without its file is dropped by SQLite as soon as it makes a new one.
+const SUFFIXES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 /// How many files that cannot be used are kept: whoever gets so many should look at the disk.
 const ASIDE_MAX: usize = 9;
 
@@ -249,9 +250,9 @@ impl Store {
         if !file.exists() {
             return Ok(None);
         }
-        let aside = (1..=ASIDE_MAX).map(|number| with_suffix(file, &format!(".{number}"))).find(|aside| !aside.exists());
+        let is_free = |aside: &PathBuf| SUFFIXES.iter().all(|suffix| !with_suffix(aside, suffix).exists());
+        let aside = (1..=ASIDE_MAX).map(|number| with_suffix(file, &format!(".{number}"))).find(is_free);
         let aside = aside.ok_or_else(|| HistoryError::Aside(file.to_owned()))?;
-        // The file itself last: it would not be whole without the others, and they would be taken for another's.
         for suffix in SUFFIXES {
             let path = with_suffix(file, suffix);
             match fs::rename(&path, with_suffix(&aside, suffix)) {

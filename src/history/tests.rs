@@ -451,6 +451,23 @@ fn what_makes_it_durable_writes_something_to_sync() {
 }
 
 #[test]
+fn a_log_without_its_file_is_nobodys_and_where_one_lies_nothing_is_set_aside_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = file(&folder);
+    let beside = |name: &str| folder.path().join(format!("{FILE}{name}"));
+    let mut store = store::Store::open(&file, "e").unwrap();
+    transaction::take_in(&mut Frames::usual().reader(), &mut store, Gap::Known, &|| false).unwrap();
+    assert_eq!(store.last_seqs().unwrap(), [(ALICE, Seq(4)), (BOB, Seq(3))]);
+    fs::copy(beside("-wal"), beside(".1-wal")).unwrap();
+    assert_eq!(store::Store::set_aside(&file).unwrap(), Some(beside(".2")));
+    drop(store);
+    // As if the process had ended between the file and its log.
+    fs::rename(beside(".1-wal"), beside("-wal")).unwrap();
+    let store = store::Store::open(&file, "e").unwrap();
+    assert_eq!(store.last_seqs().unwrap(), []);
+}
+
+#[test]
 fn what_a_transaction_leaves_when_it_must_end_is_taken_in_by_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = store::Store::open(&file(&folder), "e").unwrap();

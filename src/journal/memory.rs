@@ -1,5 +1,7 @@
 //! A journal that keeps nothing: `journal.mode = "none"`.
 
+use std::task::{Context, Poll};
+
 use super::{Gate, Journal, Record};
 
 /// Keeps nothing: what happened is forgotten when the process ends.
@@ -16,6 +18,10 @@ impl<G> Memory<G> {
 }
 
 impl<E, G: Gate<E>> Journal<E> for Memory<G> {
+    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
     fn append(&mut self, _: Vec<Record>, _: u64, effects: E) {
         let ready = self.gate.prepare(effects);
         self.gate.release(ready);

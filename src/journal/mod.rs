@@ -23,8 +23,8 @@
 //! **Invariant: fail stop.** After a failed or short write or a failed sync nothing is released any more: the batches that
 //! wait are dropped with their effects, [`Health`] says so at once, and the threads end, with the error.
 //!
-//! **Limits.** [`WAITING_MAX`] batches wait for the writer, then `append` blocks. A record takes about 60 bytes, a journal
-//! grows until its segments are retired from outside.
+//! **Limits.** [`UNRELEASED_MAX`] batches wait to be kept and released, then there is no room for another, and who would append one
+//! waits for it. A record takes about 60 bytes, a journal grows until its segments are retired from outside.
 //!
 //! Deliberately absent: what is in a snapshot, what executions looked like (only a hash of them is kept), and any interpretation of
 //! the commands. [`Memory`] keeps nothing, so it releases at once.
@@ -61,7 +61,9 @@ pub use pulse::Pulse;
 pub use reader::{Frame, Framed, ReadAhead, Reader, Recovered, Torn, find_end};
 pub use retire::{retire, segments};
 pub use snapshots::{Snapshot, Snapshots};
-pub use writer::{Ended, File, Health, Started, WAITING_MAX, start};
+pub use writer::{Ended, File, Health, Started, UNRELEASED_MAX, start};
+
+use std::task::{Context, Poll};
 
 use crate::domain::{Command, Nanos};
 
@@ -83,9 +85,12 @@ pub struct Record {
 
 /// A log of inputs, and the gate that their effects wait behind.
 pub trait Journal<E>: Send {
+    /// Whether there is room for another batch; if not, the task is woken once there may be. One task asks.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
     /// Keeps a batch, and releases its effects once it is kept: before returning, or later from another thread.
     ///
-    /// A batch without records is kept once all before it are. `executions_hash` is the wrapping sum of a hash of each
+    /// Where there is no room, it may block until there is. A batch without records is kept once all before it are. `executions_hash` is the wrapping sum of a hash of each
     /// execution that the batch produced, each including its number: batches that are kept together are added up.
     fn append(&mut self, records: Vec<Record>, executions_hash: u64, effects: E);
 }

@@ -3,19 +3,24 @@
 //!
 //! In: batches, through bounded channels. Out: their effects, released in order. A lone batch costs one write and one sync; under
 //! load a frame grows to what arrived during the last sync.
+//!
+//! Whoever appends waits for room first, without blocking its thread: so a disk that is slow, or hangs, holds up what is to be kept and
+//! nothing else.
 
 use std::{
     collections::VecDeque,
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
+    task::{Context, Poll},
     thread::{self, JoinHandle},
     time::Instant,
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::oneshot;
 
 use super::gate::Gate;
@@ -24,10 +29,10 @@ use super::pulse::Pulse;
 use super::{Journal, JournalError, Record, Recovered, Settings};
 use crate::disk::Disk;
 
-/// The most batches that wait to be kept; then `append` blocks, so that a slow disk slows intake and not memory.
-pub const WAITING_MAX: usize = 64;
-/// The most effects that wait to be made ready, or word that batches are kept: as for [`WAITING_MAX`].
-const STEPS_MAX: usize = 2 * WAITING_MAX;
+/// The most batches that wait to be kept and released: so that a slow disk slows intake, and not memory grows.
+pub const UNRELEASED_MAX: usize = 128;
+/// The most steps that wait to be taken: of each batch to make it ready, and that it is kept.
+const STEPS_MAX: usize = 2 * UNRELEASED_MAX;
 
 /// What [`start`] gives.
 #[derive(Debug)]
@@ -46,6 +51,9 @@ pub struct Started<E> {
 
 /// A journal in files.
 pub struct File<E> {
+    /// How many batches were appended.
+    appended: usize,
+    room: Arc<Room>,
     batches: SyncSender<Batch>,
     steps: SyncSender<Step<E>>,
 }
@@ -98,6 +106,35 @@ impl Ended {
     }
 }
 
+/// What whoever appends waits for.
+#[derive(Debug, Default)]
+struct Room {
+    /// How many batches were released; as many as can be once nothing is kept any more.
+    released: AtomicUsize,
+    waiting: AtomicWaker,
+}
+
+impl Room {
+    fn released(&self, batches: usize) {
+        self.released.fetch_add(batches, Ordering::SeqCst);
+        self.waiting.wake();
+    }
+
+    fn is_there(&self, appended: usize) -> bool {
+        appended.saturating_sub(self.released.load(Ordering::SeqCst)) < UNRELEASED_MAX
+    }
+}
+
+/// Lets nobody wait for room any more when dropped.
+struct Open(Arc<Room>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.released.store(usize::MAX, Ordering::SeqCst);
+        self.0.waiting.wake();
+    }
+}
+
 /// What is to be kept of a batch.
 struct Batch {
     records: Vec<Record>,
@@ -115,9 +152,19 @@ enum Step<E> {
 }
 
 impl<E: Send> Journal<E> for File<E> {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.room.is_there(self.appended) {
+            return Poll::Ready(());
+        }
+        self.room.waiting.register(cx.waker());
+        // Some may have been released just before that.
+        if self.room.is_there(self.appended) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     fn append(&mut self, records: Vec<Record>, executions_hash: u64, effects: E) {
         // Effects go first: no batch is kept whose effects nobody has. Once the threads have failed, all is dropped here: nobody is
         // told of what was not kept.
+        self.appended += 1;
         drop(self.steps.send(Step::Prepare(effects)));
         drop(self.batches.send(Batch { records, executions_hash }));
     }
@@ -137,7 +184,8 @@ pub fn start<E: Send + 'static>(
     let folder = disk.path("");
     let log = Log::open(disk, recovered, settings)?;
     let epoch = log.epoch();
-    let (batches, waiting) = sync_channel(WAITING_MAX);
+    let room = Arc::new(Room::default());
+    let (batches, waiting) = sync_channel(UNRELEASED_MAX);
     let (steps, to_take) = sync_channel(STEPS_MAX);
     let pulse = Arc::new(Pulse::default());
     let health = Health::default();
@@ -157,16 +205,17 @@ pub fn start<E: Send + 'static>(
         }),
     )?;
     let (ended, released) = oneshot::channel();
-    let poisoned = poison(None);
+    let (poisoned, open) = (poison(None), Open(room.clone()));
     let releasing = spawn(
         "release",
         Box::new(move || {
-            release_all(&to_take, gate, poisoned);
+            release_all(&to_take, gate, &open.0, poisoned);
+            drop(open);
             let _nobody_waits = ended.send(());
         }),
     )?;
     let ended = Ended { kept, released, threads: [keeping, releasing] };
-    Ok(Started { journal: File { batches, steps }, health, ended, epoch, pulse })
+    Ok(Started { journal: File { appended: 0, room, batches, steps }, health, ended, epoch, pulse })
 }
 
 /// Says that the journal has failed when dropped while armed: on an error and on a panic alike.
@@ -190,13 +239,14 @@ impl<E> Drop for Poison<E> {
 }
 
 /// Makes effects ready as they come, and releases them once they are kept, until nothing can come any more.
-fn release_all<E, G: Gate<E>>(steps: &Receiver<Step<E>>, mut gate: G, mut poison: Poison<E>) {
+fn release_all<E, G: Gate<E>>(steps: &Receiver<Step<E>>, mut gate: G, room: &Room, mut poison: Poison<E>) {
     let mut ready = VecDeque::new();
     for step in steps {
         match step {
             Step::Prepare(effects) => ready.push_back(gate.prepare(effects)),
             Step::Kept(batches) => {
                 ready.drain(..batches).for_each(|effects| gate.release(effects));
+                room.released(batches);
                 let _all = ready.iter_mut().all(|effects| gate.catch_up(effects));
             }
             Step::Failed => return,

@@ -1,6 +1,11 @@
 //! The writer's threads: order, back-pressure, the end, and what is not released when the disk fails.
 
-use std::sync::{Mutex, mpsc};
+use std::{
+    future::poll_fn,
+    sync::{Mutex, mpsc},
+};
+
+use futures_util::FutureExt;
 
 use super::*;
 use crate::disk::simulated::{Fault, SimulatedDisk};
@@ -61,6 +66,40 @@ async fn a_failing_disk_releases_nothing_more_and_says_so() {
         assert!(answer.recv().is_err());
         assert!(outcomes.try_recv().is_err());
     }
+}
+
+#[tokio::test]
+async fn a_gate_that_hangs_leaves_no_room_and_blocks_nobody_who_waits_for_it() {
+    let (let_out, let_go) = mpsc::channel();
+    let release = move |()| let_go.recv().unwrap_or(());
+    let mut started = start(Arc::new(SimulatedDisk::new(5)), empty(), &settings(8192), release).unwrap();
+    let mut appended = 0;
+    let room = |journal: &mut File<()>| poll_fn(|cx| journal.poll_room(cx)).now_or_never().is_some();
+    while room(&mut started.journal) {
+        // Room that was found is not taken twice.
+        assert!(room(&mut started.journal));
+        appended += 1;
+        started.journal.append(records(appended..=appended), 0, ());
+    }
+    assert_eq!(appended, UNRELEASED_MAX as u64);
+    drop(let_out);
+    poll_fn(|cx| started.journal.poll_room(cx)).await;
+    appended += 1;
+    started.journal.append(records(appended..=appended), 0, ());
+    drop(started.journal);
+    started.ended.wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn once_it_has_failed_nobody_waits_for_room() {
+    let disk = SimulatedDisk::new(6);
+    let mut started = start(Arc::new(disk.clone()), empty(), &settings(8192), |()| {}).unwrap();
+    disk.fail_next(Fault::Sync);
+    for number in 1..=2 * UNRELEASED_MAX as u64 {
+        poll_fn(|cx| started.journal.poll_room(cx)).await;
+        started.journal.append(records(number..=number), 0, ());
+    }
+    assert!(started.ended.wait().await.is_err());
 }
 
 /// Tells of everything that it is asked for.

@@ -81,8 +81,8 @@ struct Waiting {
     /// Since when anything waits.
     since: Option<Instant>,
     hole: Option<Hole>,
-    /// What was written should be made durable.
-    sync: bool,
+    /// Once so many more batches are written, what was written should be made durable.
+    sync_after: Option<usize>,
     /// There may be something to remove.
     retire: bool,
     /// No more will come.
@@ -119,9 +119,12 @@ impl Queue {
         }
     }
 
-    /// Asks for all that was appended to be written and synced.
+    /// Asks for all that was appended to be written and synced, unless a sync is on its way.
     pub(super) fn sync(&self) {
-        self.lock().sync = true;
+        let mut waiting = self.lock();
+        // Who asks again and again does not put off what was asked first.
+        let batches = waiting.batches.len();
+        waiting.sync_after.get_or_insert(batches);
         self.more.notify_one();
     }
 
@@ -160,17 +163,19 @@ impl Queue {
             if let Some(hole) = waiting.hole {
                 return Work::Fail(hole);
             }
+            // Not once nothing waits: where writes take longer than more takes to come, that is never.
+            if waiting.sync_after.take_if(|batches| *batches == 0).is_some() {
+                return Work::Sync;
+            }
             // Numbers alone are only noted now and then.
             let patience = if waiting.bytes > 0 { self.patience } else { self.patience * 10 };
             let left = waiting.since.map(|since| patience.saturating_sub(since.elapsed()));
-            let due = waiting.closed || waiting.sync || waiting.bytes >= WRITE_BYTES || left == Some(Duration::ZERO);
+            let asked = waiting.closed || waiting.sync_after.is_some();
+            let due = asked || waiting.bytes >= WRITE_BYTES || left == Some(Duration::ZERO);
             if !waiting.batches.is_empty() && due {
                 let work = waiting.take();
                 self.room.notify_all();
                 return work;
-            }
-            if std::mem::take(&mut waiting.sync) {
-                return Work::Sync;
             }
             if std::mem::take(&mut waiting.retire) {
                 return Work::Retire;
@@ -220,16 +225,19 @@ impl Waiting {
 
     /// As many batches as are written together, at least one.
     fn take(&mut self) -> Work {
-        let (mut pieces, mut bytes, mut number, mut any) = (Vec::new(), 0, None, false);
+        let (mut pieces, mut bytes, mut number, mut taken) = (Vec::new(), 0, None, 0);
         // What ends with a batch keeps its mark: a part of the next one is written after it.
         while let Some(batch) = self.batches.pop_front_if(|batch| {
-            !any || bytes + batch.bytes <= WRITE_BYTES && (number.is_none() || batch.number.is_some())
+            taken == 0 || bytes + batch.bytes <= WRITE_BYTES && (number.is_none() || batch.number.is_some())
         }) {
             bytes += batch.bytes;
-            (number, any) = (batch.number, true);
+            (number, taken) = (batch.number, taken + 1);
             pieces.extend(batch.pieces);
         }
         self.taken = number.unwrap_or(self.taken);
+        if let Some(batches) = &mut self.sync_after {
+            *batches = batches.saturating_sub(taken);
+        }
         self.bytes -= bytes;
         self.since = self.batches.front().map(|_| Instant::now());
         Work::Write { pieces, number }

@@ -1,7 +1,10 @@
 //! The thread: it writes what waits, lets go when told to, and fails aloud.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::disk::simulated::Fault;
+use crate::stream::archive::queue::{Queue, Work};
 
 fn opened(disk: &SimulatedDisk, journal_end: u64) -> Arc<Archive> {
     Archive::open(Arc::new(disk.clone()), &settings(journal_end, SEGMENT_BYTES)).unwrap()
@@ -59,6 +62,28 @@ async fn syncing_on_request_says_how_far_it_came() {
     }
     disk.crash();
     assert_eq!(opened(&disk, 5).held_number(), 5);
+}
+
+#[test]
+fn a_sync_comes_once_what_waited_when_it_was_asked_for_is_written_however_much_came_since() {
+    let queue = Queue::new(Duration::from_secs(600), 0, BTreeMap::new());
+    let numbers = |work| match work {
+        Work::Write { number, .. } => number,
+        Work::Sync => None,
+        other => panic!("{other:?}"),
+    };
+    let append = |number: u64| queue.append(Some(number), &[block(0, number, 1)]);
+    (1..=2).for_each(append);
+    queue.sync();
+    assert_eq!(numbers(queue.take()), Some(2));
+    append(3);
+    queue.sync();
+    assert_eq!(numbers(queue.take()), None);
+    append(4);
+    queue.sync();
+    append(5);
+    assert_eq!(numbers(queue.take()), Some(5));
+    assert_eq!(numbers(queue.take()), None);
 }
 
 #[tokio::test]
