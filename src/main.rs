@@ -27,8 +27,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The exit code for a command line or a configuration that cannot be used (`EX_USAGE` of sysexits.h).
 const BAD_USAGE: u8 = 64;
-/// The exit code after a second signal, as a shell reports it: 128 + SIGINT.
-const INTERRUPTED: i32 = 130;
+/// What a shell adds to the number of a signal that ended a process, and this one where a second signal did.
+const SIGNALED: i32 = 128;
 
 /// An order-execution venue in one binary.
 #[derive(Debug, Parser)]
@@ -195,10 +195,10 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
         signals.next().await;
         // A second signal does not wait for anything.
         tokio::spawn(async move {
-            signals.next().await;
+            let signal = signals.next().await;
             tracing::warn!("a second signal: ending at once");
             telemetry::stderr::flush();
-            std::process::exit(INTERRUPTED);
+            std::process::exit(SIGNALED + signal.as_raw_value());
         });
     })
     .await
@@ -222,10 +222,10 @@ impl Signals {
         Ok(Self { interrupt, terminate, _too_large })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> SignalKind {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::{io::Write, net::SocketAddr};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use futures_util::StreamExt;
 use tokio_tungstenite::{
     connect_async,
-    tungstenite::{Error, Message, client::IntoClientRequest},
+    tungstenite::{Error, Message, client::IntoClientRequest, protocol::frame::coding::CloseCode},
 };
 
 use crate::key::Secret;
@@ -32,7 +32,7 @@ pub struct Wish {
 ///
 /// # Errors
 ///
-/// If it cannot be reached, refuses, or the stream or `out` breaks.
+/// If it cannot be reached, refuses, closes the stream for another reason than its own end, or the stream or `out` breaks.
 pub async fn run(addr: SocketAddr, wish: &Wish, out: &mut impl Write) -> anyhow::Result<()> {
     let mut url = format!("ws://{addr}/stream?channels={}", wish.channels);
     if let Some(symbols) = &wish.symbols {
@@ -54,7 +54,10 @@ pub async fn run(addr: SocketAddr, wish: &Wish, out: &mut impl Write) -> anyhow:
                 out.flush()?;
             }
             Message::Close(frame) => {
+                let is_end = frame.as_ref().is_none_or(|frame| matches!(frame.code, CloseCode::Away | CloseCode::Normal));
                 let said = frame.map_or_else(String::new, |frame| format!(" with {}: {}", frame.code, frame.reason));
+                // A script that follows must learn of a gap, and that it was too slow.
+                ensure!(is_end, "the venue closed the stream{said}");
                 tracing::info!("the venue closed the stream{said}");
                 break;
             }

@@ -60,27 +60,33 @@ pub enum HistoryError {
     /// The file is not open, or was exchanged while it was asked: asked again.
     #[error("history's file is not open")]
     Closed,
-    /// The file is whole, but not this venue's or not of this version: made anew.
+    /// The file is whole, but not of this version, or not of what the log has: made anew.
     #[error("history's file {0}")]
     Foreign(String),
+    /// The file is another venue's, or another program's: set aside, and one made anew.
+    #[error("history's file {0}")]
+    Another(String),
 }
 
 impl HistoryError {
     /// Whether the file is to be made anew.
     pub(super) fn is_of_the_file(&self) -> bool {
         match self {
-            Self::Foreign(_) => true,
+            Self::Foreign(_) | Self::Another(_) => true,
             Self::Sqlite(error) => is_damage(error),
             _ => false,
         }
     }
 }
 
-/// Whether an error tells that the file is no database, or a damaged one.
+/// Whether an error tells that the file is no database, a damaged one, or has already what comes next.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     match error {
         // A value that is none of ours.
         rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..) => true,
-        error => matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)),
+        error => {
+            use ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase};
+            matches!(error.sqlite_error_code(), Some(ConstraintViolation | DatabaseCorrupt | NotADatabase))
+        }
     }
 }

@@ -16,8 +16,9 @@ use tokio::sync::oneshot;
 
 use super::{
     HistoryError, Parts, Reached, Source,
+    frame::ExecutionFrame,
     pace::Pace,
-    store::Store,
+    store::{KnownExecution, Store},
     transaction::{self, Gap, TRANSACTION_EXECUTIONS, take_in},
 };
 use crate::domain::{AccountId, Seq};
@@ -262,11 +263,12 @@ impl Projector {
                 self.shared.closed();
                 // From here on it keeps what it has.
                 self.source.passed(Position::START);
-                if self.was_whole && self.source.oldest_seqs().iter().all(|(_, oldest)| *oldest == 1) {
+                let is_of_this = !matches!(error.downcast_ref(), Some(HistoryError::Another(_)));
+                if is_of_this && self.was_whole && self.source.oldest_seqs().iter().all(|(_, oldest)| *oldest == 1) {
                     Store::remove(&self.file)?;
                 } else if let Some(aside) = Store::set_aside(&self.file)? {
                     let aside = aside.display();
-                    tracing::warn!(%aside, "the execution log does not go back to the first execution: the file is set aside");
+                    tracing::warn!(%aside, "it may be all there is of what it has: the file is set aside");
                 }
                 self.shared.damaged.store(false, SeqCst);
                 (Store::open(&self.file, &self.epoch)?, Vec::new())
@@ -290,7 +292,22 @@ impl Projector {
         {
             return Err(HistoryError::Foreign("knows executions that the journal lost".to_owned()));
         }
+        self.compare(&store)?;
         Ok((store, seqs))
+    }
+
+    /// Refuses a file whose last execution the log has otherwise: as many came from other orders, as after a backup that was put back.
+    fn compare(&self, store: &Store) -> Result<(), HistoryError> {
+        let Some(known) = store.last_execution()? else { return Ok(()) };
+        let KnownExecution { account, seq, .. } = known;
+        let Some(payload) = self.source.execution(account, seq).map_err(HistoryError::Log)? else { return Ok(()) };
+        let fault = |fault: String| HistoryError::Frame { account: account.0, seq, fault };
+        let frame = ExecutionFrame::parse(&payload).map_err(|error| fault(error.to_string()))?;
+        let ts = frame.ts().map_err(|what| fault(what.to_owned()))?;
+        if (frame.exec_id, ts) == (known.exec_id, known.ts) {
+            return Ok(());
+        }
+        Err(HistoryError::Foreign(format!("has another execution {seq} of account {account} than the log of executions")))
     }
 }
 

@@ -1,9 +1,12 @@
 //! Where executions come from: the log on disk, behind a seam at which tests put one of their own.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt::Debug, sync::Arc, time::Duration};
 
 use crate::domain::AccountId;
-use crate::stream::archive::{Archive, ArchiveError, Entry, Position, Tail};
+use crate::stream::{
+    archive::{Archive, ArchiveError, Entry, Position, Tail},
+    frames,
+};
 
 /// An execution log, read from some place on.
 pub trait Source: Debug + Send {
@@ -11,6 +14,12 @@ pub trait Source: Debug + Send {
     fn id(&self) -> u64;
     /// The oldest execution that the log has of every account, or the one that comes next, of those it ever had any of.
     fn oldest_seqs(&self) -> Vec<(AccountId, u64)>;
+    /// The payload of an account's execution, if the log has it.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    fn execution(&self, account: AccountId, seq: u64) -> Result<Option<Vec<u8>>, ArchiveError>;
     /// Goes to `position`, or where nothing ends there, to a place before or behind it. The log keeps all that it has until it is told
     /// what has been [`passed`](Source::passed).
     ///
@@ -58,6 +67,12 @@ impl Source for LogSource {
 
     fn oldest_seqs(&self) -> Vec<(AccountId, u64)> {
         self.archive.oldest_seqs()
+    }
+
+    fn execution(&self, account: AccountId, seq: u64) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let mut runs = VecDeque::new();
+        self.archive.read(account, seq, 1, &mut runs)?;
+        Ok(runs.front().and_then(|run| frames(run).next().map(<[u8]>::to_vec)))
     }
 
     fn seek(&mut self, position: Position) -> Result<(), ArchiveError> {

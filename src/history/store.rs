@@ -9,7 +9,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::{BUSY_TIMEOUT, HistoryError, row, row::order_columns};
-use crate::domain::{AccountId, Order, OrderId, Seq};
+use crate::domain::{AccountId, Nanos, Order, OrderId, Seq};
 use crate::stream::archive::Position;
 
 /// Raised whenever the tables, or what is written into them, change: older files are made anew.
@@ -154,6 +154,15 @@ pub(super) struct KnownAccount {
     pub(super) whole_from: Option<OrderId>,
 }
 
+/// What tells an execution from any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KnownExecution {
+    pub(super) account: AccountId,
+    pub(super) seq: u64,
+    pub(super) exec_id: u64,
+    pub(super) ts: Nanos,
+}
+
 impl KnownAccount {
     /// Notes that executions up to `seq` are missing.
     pub(super) fn lacks_up_to(&mut self, seq: u64) {
@@ -189,7 +198,7 @@ impl Store {
             store.check()?;
             let found = store.epoch()?;
             if found != epoch {
-                return Err(HistoryError::Foreign(format!("is of the venue with epoch {found}, not {epoch}")));
+                return Err(HistoryError::Another(format!("is of the venue with epoch {found}, not {epoch}")));
             }
             store.add_whole_from()?;
         }
@@ -269,7 +278,7 @@ impl Store {
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (application, schema) = (pragma("application_id")?, pragma("user_version")?);
         if application != APPLICATION {
-            return Err(HistoryError::Foreign("was written by another program".to_owned()));
+            return Err(HistoryError::Another("was written by another program".to_owned()));
         }
         if schema != SCHEMA {
             return Err(HistoryError::Foreign(format!("has schema {schema}, and this version has schema {SCHEMA}")));
@@ -298,6 +307,16 @@ impl Store {
         let mut statement = self.connection.prepare("SELECT account, last_seq FROM accounts ORDER BY account")?;
         let seqs = statement.query_map([], |row| Ok((AccountId(row.get(0)?), Seq(row.get(1)?))))?;
         Ok(seqs.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The last execution that was taken in.
+    pub(super) fn last_execution(&self) -> Result<Option<KnownExecution>, HistoryError> {
+        let query = "SELECT account, seq, exec_id, ts FROM executions ORDER BY exec_id DESC LIMIT 1";
+        let read = |row: &rusqlite::Row<'_>| {
+            let (account, ts) = (AccountId(row.get(0)?), Nanos(row.get(3)?));
+            Ok(KnownExecution { account, seq: row.get(1)?, exec_id: row.get(2)?, ts })
+        };
+        Ok(self.connection.query_row(query, [], read).optional()?)
     }
 
     /// Counts what there is.

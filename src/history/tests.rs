@@ -15,7 +15,7 @@ use super::*;
 use crate::domain::Symbol;
 use crate::stream::{
     archive::{ArchiveError, Entry},
-    text_frame,
+    frames, text_frame,
 };
 
 const ALICE: AccountId = AccountId(0);
@@ -63,6 +63,13 @@ impl Source for Reader {
             oldest.entry(entry.account).or_insert(entry.first_seq);
         }
         oldest.into_iter().collect()
+    }
+
+    fn execution(&self, account: AccountId, seq: u64) -> Result<Option<Vec<u8>>, ArchiveError> {
+        let state = self.frames.state.lock().unwrap();
+        let entries = state.entries.iter().take(state.let_through).filter(|entry| entry.account == account);
+        let mut payloads = entries.flat_map(|entry| (entry.first_seq..).zip(frames(&entry.frames)));
+        Ok(payloads.find(|(found, _)| *found == seq).map(|(_, payload)| payload.to_vec()))
     }
 
     fn passed(&mut self, position: Position) {
@@ -151,7 +158,7 @@ fn frame(account: AccountId, seq: u64, line: &str) -> String {
         "leaves_qty":"0","avg_price":null,"last_qty":null,"last_price":null,"liquidity":null,"trade_id":null,"fee":null,
         "fee_asset":null,"code":{rejected},"reason":null,"ts":"2026-01-01T00:00:00.00000000{}Z",
         "time_in_force":"gtc","price":"10","trigger_price":null,"expire_at":null}}"#,
-        seq * 10 + u64::from(account.0),
+        order.parse::<u64>().unwrap() * 1_000 + seq * 10 + u64::from(account.0),
         if account == ALICE { "alice" } else { "bob" },
         seq % 10,
     )
@@ -448,6 +455,39 @@ fn what_makes_it_durable_writes_something_to_sync() {
     store.make_durable().unwrap();
     assert!(beside() > before, "an empty transaction is not synced");
     assert_eq!(store.position(7).unwrap(), Some(Position { segment: 1, offset: 2 }));
+}
+
+#[tokio::test]
+async fn a_file_with_another_execution_than_the_log_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = Frames::usual();
+    let running = start(file(&folder), "e", frames.reader());
+    frames.taken_in();
+    running.stop().await;
+    // A backup was put back without it, and as many executions came from other orders.
+    let other = Arc::new(Frames::default());
+    other.push(ALICE, 1, &["1 accepted open", "1 filled filled", "3 accepted open"]);
+    other.push(BOB, 1, &["2 accepted open"]);
+    other.push(ALICE, 4, &["5 rejected rejected"]);
+    other.push(BOB, 2, &["2 canceled canceled", "2 cancel_rejected canceled"]);
+    let running = start(file(&folder), "e", other.reader());
+    other.taken_in();
+    assert_eq!((running.status(ALICE, 4, 4).await, running.status(ALICE, 5, 4).await), (Ok(None), Ok(Some("rejected"))));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_of_another_venue_is_set_aside_though_the_log_has_all_there_was() {
+    let folder = tempfile::tempdir().unwrap();
+    for epoch in ["e", "f"] {
+        let frames = Frames::usual();
+        let running = start(file(&folder), epoch, frames.reader());
+        frames.taken_in();
+        running.is_usual().await;
+        running.stop().await;
+    }
+    let aside = folder.path().join(format!("{FILE}.1"));
+    assert_eq!((summary(&aside).unwrap().epoch, summary(&file(&folder)).unwrap().epoch), ("e".to_owned(), "f".to_owned()));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! One process at a time: a file `lock` in the data directory, held as long as the process lives.
+//! One process at a time: a file `lock` in the data directory, held as long as the process lives, and the directory itself, so that
+//! who removes the file lets nobody else in.
 //!
 //! The system lets go of it when the process ends, however it ends: there is no stale lock to remove.
 
@@ -16,6 +17,8 @@ const NAME: &str = "lock";
 /// A data directory held against other processes, until dropped.
 #[derive(Debug)]
 pub struct Lock {
+    /// `None` where the file system locks files only.
+    _folder: Option<File>,
     _file: File,
 }
 
@@ -44,9 +47,15 @@ impl Lock {
         let name = data_dir.join(NAME);
         let file = options.open(&name).map_err(|source| failed("open", &name, source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked(data_dir.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(failed("lock", &name, source)),
+        }
+        let folder = File::open(data_dir).map_err(|source| failed("open", data_dir, source))?;
+        match folder.try_lock() {
+            Ok(()) => Ok(Self { _folder: Some(folder), _file: file }),
             Err(TryLockError::WouldBlock) => Err(JournalError::Locked(data_dir.to_owned())),
-            Err(TryLockError::Error(source)) => Err(failed("lock", &name, source)),
+            Err(TryLockError::Error(_)) => Ok(Self { _folder: None, _file: file }),
         }
     }
 }
@@ -82,8 +91,11 @@ mod tests {
         let reader = Lock::take_to_read(&data_dir).unwrap();
         assert!(matches!(Lock::take(&data_dir), Err(JournalError::Locked(_))));
         drop(reader);
-        Lock::take(&data_dir).unwrap();
+        let lock = Lock::take(&data_dir).unwrap();
         fs::remove_file(data_dir.join(NAME)).unwrap();
+        assert!(matches!(Lock::take(&data_dir), Err(JournalError::Locked(_))), "the directory is held, too");
+        fs::remove_file(data_dir.join(NAME)).unwrap();
+        drop(lock);
         Lock::take_to_read(&data_dir).unwrap();
     }
 }

@@ -178,6 +178,12 @@ fn find_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, held: u64, end: &R
     Ok(Start { replica, snapshot: 0, ids, admission })
 }
 
+/// Whether there is anything that a start could begin with: the first record, or a snapshot after which no record is missing.
+fn has_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, end: &Recovered) -> anyhow::Result<bool> {
+    let oldest = Reader::open_oldest(journal.clone())?.oldest();
+    Ok(oldest <= 1 || snapshots.list()?.iter().any(|number| (oldest - 1..=end.last_number).contains(number)))
+}
+
 fn start_from(snapshots: &Snapshots, number: u64, epoch: Option<u64>) -> anyhow::Result<Start> {
     let Found { replica, ids, secret, epoch: found } = read_snapshot(snapshots, number)?;
     ensure!(Some(found) == epoch, "it belongs to another journal");
@@ -259,6 +265,9 @@ pub(super) struct Empty {
 const LOST: &str = "what was acknowledged is gone from the journal: put back its files; or, to go on without what they had, start once \
                     with journal.mode = \"os\"";
 
+/// The same where nothing is left to begin with.
+const NO_START: &str = "what was acknowledged is gone from the journal: put back its files";
+
 /// What to do where the journal is damaged behind what was synced.
 const HOLE: &str =
     "if this is what a loss of power has left, start once with journal.mode = \"os\" to go on with what is before the hole";
@@ -286,7 +295,8 @@ fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: boo
     })?;
     if end.epoch.is_some() {
         if newest > end.last_number {
-            bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {LOST}", end.last_number);
+            let advice = if has_start(snapshots, disk, &end)? { LOST } else { NO_START };
+            bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {advice}", end.last_number);
         }
         // Before anything is made of what a failed sync, or none, may have left in the system's memory alone.
         make_durable(disk.as_ref(), &end).context("cannot write the journal")?;
@@ -314,6 +324,12 @@ pub(super) fn recover(
     snapshots.tidy_unfinished()?;
     let Empty { hub, read, reached, retain, journal_is_synced } = empty;
     let end = find_last(&disk, &snapshots, journal_is_synced)?;
+    // Before anything is cut or made again.
+    ensure!(
+        has_start(&snapshots, &disk, &end)?,
+        "the journal no longer begins with record 1, and there is no snapshot to begin with up to record {}: {NO_START}",
+        end.last_number
+    );
     let keep = Keep { retain, history: reached.is_some(), journal_is_whole: journal_is_synced };
     let executions = executions::open(folders, &lock, &end, new_epoch, keep).map_err(|error| {
         let is_lost = error.downcast_ref().is_some_and(|error| matches!(error, ArchiveError::Beyond { .. }));
@@ -354,7 +370,10 @@ pub(super) fn recover(
     if frames.taken > first {
         shown.resume_books(frames.taken);
     }
-    executions.archive.check()?;
+    executions.archive.check().context(
+        "the log of executions lacks some that no start makes again: put back its files, or remove its folder, to have it made of what \
+         the journal has",
+    )?;
     let speed = frames.speed();
     let recovered = frames.ahead.finish().context("cannot read the journal")?;
     if let Some(torn) = &recovered.torn {

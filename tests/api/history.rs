@@ -254,6 +254,10 @@ struct Gate {
 }
 
 impl Source for Gate {
+    fn execution(&self, account: AccountId, seq: u64) -> Result<Option<Vec<u8>>, ArchiveError> {
+        self.source.execution(account, seq)
+    }
+
     fn is_growing(&mut self) -> bool {
         false
     }

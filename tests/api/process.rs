@@ -250,7 +250,7 @@ async fn a_second_signal_ends_it_at_once() {
     };
     timeout(PATIENCE, draining).await.unwrap();
     server.signal("TERM").await;
-    assert_eq!(server.ended().await, Some(130));
+    assert_eq!(server.ended().await, Some(128 + 15));
 }
 
 #[tokio::test]

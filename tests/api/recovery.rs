@@ -417,6 +417,45 @@ async fn what_a_loss_of_power_left_without_syncs_is_gone_on_with_once_that_is_as
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_is_left_to_begin_with_a_start_changes_nothing_in_either_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let start = async |mode: &str| {
+        let retain = ("OPENOUTCRY_JOURNAL__RETAIN", "0KiB");
+        Server::try_spawn(&[("OPENOUTCRY_JOURNAL__MODE", mode), ("OPENOUTCRY_DATA_DIR", data_dir), retain]).await
+    };
+    let files = |name: &str| -> BTreeMap<String, Vec<u8>> {
+        let files = std::fs::read_dir(folder.path().join(name)).unwrap().map(|file| file.unwrap());
+        files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
+    };
+    for _ in 0..4 {
+        let server = start("fsync").await.unwrap();
+        let sent = client().post(format!("http://{}/orders", server.addr)).json(&market("buy", "1"));
+        assert_eq!(Answer::of(sent).await.status, 201);
+        server.signal("TERM").await;
+        assert_eq!(server.ended().await, Some(0));
+    }
+    let segments: Vec<String> = files("journal").into_keys().filter(|name| name.ends_with(".log")).collect();
+    let (oldest, newer) = segments.split_first().unwrap();
+    assert!(*oldest > format!("{:020}.log", 1) && !newer.is_empty(), "{segments:?}");
+    std::fs::create_dir(folder.path().join("away")).unwrap();
+    let path = |folder_name: &str, name: &String| folder.path().join(folder_name).join(name);
+    newer.iter().for_each(|name| std::fs::rename(path("journal", name), path("away", name)).unwrap());
+    // All but the newest snapshot, which is beyond what is left.
+    let mut snapshots: Vec<String> = files("snapshots").into_keys().filter(|name| name.ends_with(".snapshot")).collect();
+    snapshots.pop().unwrap();
+    snapshots.iter().for_each(|name| std::fs::remove_file(path("snapshots", name)).unwrap());
+    let kept = (files("executions"), files("snapshots"));
+    for mode in ["fsync", "os"] {
+        let refused = start(mode).await.err().unwrap();
+        assert!(refused.contains("put back its files") && !refused.contains("start once"), "{refused}");
+        assert_eq!((files("executions"), files("snapshots")), kept);
+    }
+    newer.iter().for_each(|name| std::fs::rename(path("away", name), path("journal", name)).unwrap());
+    start("fsync").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_synced_journal_that_lost_what_was_executed_is_refused_and_nothing_is_cut() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();

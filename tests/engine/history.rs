@@ -37,6 +37,10 @@ impl Source for Frames {
         Vec::new()
     }
 
+    fn execution(&self, _: AccountId, _: u64) -> Result<Option<Vec<u8>>, ArchiveError> {
+        Ok(None)
+    }
+
     fn passed(&mut self, _: Position) {}
 
     fn id(&self) -> u64 {
