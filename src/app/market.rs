@@ -114,7 +114,7 @@ impl Outputs for ToVenue {
 
     fn withdraw(&mut self, exchange: ExchangeName, symbol: Symbol) {
         if let Some(instrument) = self.instrument(exchange, symbol) {
-            let command = Command::WithdrawQuotes { exchange, instrument: Some(instrument) };
+            let command = Command::WithdrawQuotes { exchange, instrument: Some(instrument), more: false };
             self.intake.put_quote((exchange, instrument), command);
         }
     }

@@ -36,12 +36,15 @@ pub enum Command {
     },
     /// Replaces an exchange's quote for an instrument.
     Quote(Quote),
-    /// Takes an exchange's levels out of one book, or of all: its feed is stale.
+    /// Takes an exchange's levels out of one book, or of all: its feed is stale, or was before a stop.
     WithdrawQuotes {
         /// Whose levels.
         exchange: ExchangeName,
         /// Where; everywhere if `None`.
         instrument: Option<InstrumentId>,
+        /// Whether another withdrawal follows: until it has come, the mark price stays what it was, since what is left of the quotes
+        /// never stood alone.
+        more: bool,
     },
     /// Refuses new orders of an instrument; resting ones stay and can be canceled.
     Halt(InstrumentId),

@@ -165,7 +165,9 @@ impl Engine {
             Command::CancelAll(cancel_all) => self.cancel_all(cancel_all, events),
             Command::Replace(replace) => self.replace(replace, events),
             Command::Quote(quote) => self.quote(quote, events),
-            Command::WithdrawQuotes { exchange, instrument } => self.withdraw_quotes(exchange, *instrument, events),
+            Command::WithdrawQuotes { exchange, instrument, more } => {
+                self.withdraw_quotes(exchange, *instrument, *more, events)
+            }
             Command::CancelAfter { account, timeout_ns } => self.cancel_after(account.0, *timeout_ns),
             Command::Deposit(Deposit { account, asset, amount, .. }) => self.deposit(account.0, *asset, *amount),
             Command::DefineInstrument(spec) => self.define_instrument(spec, events),

@@ -60,7 +60,7 @@ impl Engine {
         };
         let market = quote.instrument.0;
         if (bid, ask) == (Offer::NONE, Offer::NONE) {
-            return self.withdraw_quotes(&quote.exchange, Some(quote.instrument), events);
+            return self.withdraw_quotes(&quote.exchange, Some(quote.instrument), false, events);
         }
         let Some(exchange) = self.exchange_id(quote.exchange) else { return Outcome::Refused(Code::MaxOpenOrders) };
         let quotes = &mut self.markets[market].quotes;
@@ -76,12 +76,13 @@ impl Engine {
         Outcome::Done
     }
 
-    /// Takes an exchange's levels out of one book, or of all.
+    /// Takes an exchange's levels out of one book, or of all; where `more` follow, the mark price waits for them.
     #[inline(never)]
     pub(super) fn withdraw_quotes(
         &mut self,
         exchange: &ExchangeName,
         instrument: Option<InstrumentId>,
+        more: bool,
         events: &mut Events,
     ) -> Outcome {
         if instrument.is_some_and(|instrument| self.market_of(instrument).is_none()) {
@@ -94,7 +95,9 @@ impl Engine {
                 self.requote(market, exchange, Side::Buy, Offer::NONE, events);
                 self.requote(market, exchange, Side::Sell, Offer::NONE, events);
                 self.markets[market].quotes.retain(|quoted| quoted.exchange != exchange);
-                self.remark(market, events);
+                if !more {
+                    self.remark(market, events);
+                }
             }
         }
         Outcome::Done

@@ -79,9 +79,9 @@ impl Names {
                 ("cancel_after", json!({ "account": self.account(*account), "timeout_ns": timeout_ns }))
             }
             Command::Quote(quote) => ("quote", self.quote(quote)),
-            Command::WithdrawQuotes { exchange, instrument } => {
+            Command::WithdrawQuotes { exchange, instrument, more } => {
                 let symbol = instrument.map(|id| self.instrument(id));
-                ("withdraw_quotes", json!({ "exchange": exchange, "symbol": symbol }))
+                ("withdraw_quotes", json!({ "exchange": exchange, "symbol": symbol, "more": more }))
             }
             Command::Halt(instrument) => ("halt", json!({ "symbol": self.instrument(*instrument) })),
             Command::Resume(instrument) => ("resume", json!({ "symbol": self.instrument(*instrument) })),

@@ -11,7 +11,7 @@ use crc32c::crc32c;
 use crate::domain::Nanos;
 
 /// The version of everything in this file and in the codec.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 /// The oldest version that is read.
 pub(super) const FORMAT_OLDEST: u32 = 1;
 /// A segment in the making.

@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_newest_waits_with_the_lowest_and_the_highest_that_it_overtook_in_the_order_in_which_they_came() {
-        let withdrawal = Command::WithdrawQuotes { exchange: KEY().0, instrument: Some(KEY().1) };
+        let withdrawal = Command::WithdrawQuotes { exchange: KEY().0, instrument: Some(KEY().1), more: false };
         let whole = |middle: i64| quote(Some(middle - 1), middle + 1);
         for (sent, kept) in [
             (vec![whole(100)], vec![0]),

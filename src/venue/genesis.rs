@@ -32,7 +32,7 @@ pub(super) fn difference(config: &Config, engine: &Engine) -> anyhow::Result<Vec
         if new_price != old_price {
             quotes.push(match new_price {
                 Some(_) => Command::Quote(static_quote(&spec, id)?),
-                None => Command::WithdrawQuotes { exchange: static_exchange()?, instrument: Some(id) },
+                None => Command::WithdrawQuotes { exchange: static_exchange()?, instrument: Some(id), more: false },
             });
         }
         if known.is_none_or(|known| known.spec != spec) {
@@ -69,8 +69,15 @@ fn withdrawals(config: &Config, engine: &Engine) -> Vec<Command> {
             }
         })
     };
-    let gone = engine.quotes().filter(|quote| !stands(quote));
-    gone.map(|quote| Command::WithdrawQuotes { exchange: quote.exchange, instrument: Some(quote.instrument) }).collect()
+    let mut gone: Vec<Quote> = engine.quotes().filter(|quote| !stands(quote)).collect();
+    gone.sort_by_key(|quote| quote.instrument);
+    let of_instruments = gone.chunk_by(|one, other| one.instrument == other.instrument);
+    // All of an instrument at once: without one of them, the others make a price that never was, and stops must not fire at it.
+    let withdrawals = of_instruments.flat_map(|gone| (0..gone.len()).rev().zip(gone)).map(|(left, quote)| {
+        let Quote { exchange, instrument, .. } = quote;
+        Command::WithdrawQuotes { exchange: *exchange, instrument: Some(*instrument), more: left > 0 }
+    });
+    withdrawals.collect()
 }
 
 /// Refuses another grid than the instrument was traded on.
@@ -96,4 +103,61 @@ fn static_price(spec: &InstrumentSpec) -> Option<crate::domain::Decimal> {
 fn static_quote(spec: &InstrumentSpec, instrument: InstrumentId) -> anyhow::Result<Quote> {
     let price = static_price(spec);
     Ok(Quote { exchange: static_exchange()?, instrument, bid: price, bid_size: None, ask: price, ask_size: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Decimal, Events, Nanos};
+    use crate::engine::Limits;
+
+    /// Two instruments that two exchanges quote, in a configuration, and an engine that has heard of it.
+    fn quoted() -> (Config, Engine) {
+        let instrument = |symbol: &str| {
+            format!(
+                "[[instruments]]\nsymbol = \"{symbol}\"\ntick_size = \"1\"\nlot_size = \"1\"\nsources = [\"binance\", \"kraken\"]\n"
+            )
+        };
+        let feed = |exchange: &str| {
+            format!(
+                "[[feeds]]\nexchange = \"{exchange}\"\nkind = \"simulated\"\nsymbols = {{ \"A/B\" = \"AB\", \"C/D\" = \"CD\" }}\nmid = \"10\"\n"
+            )
+        };
+        let text = [instrument("A/B"), instrument("C/D"), feed("binance"), feed("kraken")].concat();
+        let config = Config::from_text("test", &text).unwrap();
+        let mut engine = Engine::new(Limits::default());
+        let mut quotes = Vec::new();
+        for exchange in ["kraken", "binance"] {
+            for instrument in [InstrumentId(1), InstrumentId(0)] {
+                let (exchange, price) = (ExchangeName::parse(exchange).unwrap(), Decimal::new(10, 0).ok());
+                quotes.push(Command::Quote(Quote {
+                    exchange,
+                    instrument,
+                    bid: price,
+                    bid_size: None,
+                    ask: price,
+                    ask_size: None,
+                }));
+            }
+        }
+        let commands = difference(&config, &engine).unwrap().into_iter().chain(quotes);
+        for (number, command) in (1..).zip(commands) {
+            engine.apply(number, Nanos(1), &command, &mut Events::default());
+        }
+        (config, engine)
+    }
+
+    #[test]
+    fn what_feeds_said_before_a_stop_goes_at_once_an_instrument_after_the_other() {
+        let (config, engine) = quoted();
+        let withdrawn: Vec<(u32, bool)> = difference(&config, &engine)
+            .unwrap()
+            .iter()
+            .map(|command| match command {
+                Command::WithdrawQuotes { instrument: Some(instrument), more, .. } => (instrument.0, *more),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(withdrawn, [(0, true), (0, false), (1, true), (1, false)]);
+    }
 }

@@ -127,7 +127,7 @@ impl Naive {
                 Outcome::Done
             }
             Command::Quote(quote) => self.quote(quote),
-            Command::WithdrawQuotes { exchange, instrument } => self.withdraw(exchange, *instrument),
+            Command::WithdrawQuotes { exchange, instrument, more: _ } => self.withdraw(exchange, *instrument),
             Command::Halt(id) => self.halt(*id, true),
             Command::Resume(id) => self.halt(*id, false),
             Command::Tick => Outcome::Done,

@@ -131,9 +131,11 @@ impl Stream {
                     ask_size: size(ask),
                 })
             }
-            Action::Withdraw { exchange, instrument } => {
-                Command::WithdrawQuotes { exchange: exchange_name(*exchange), instrument: instrument.map(InstrumentId) }
-            }
+            Action::Withdraw { exchange, instrument } => Command::WithdrawQuotes {
+                exchange: exchange_name(*exchange),
+                instrument: instrument.map(InstrumentId),
+                more: false,
+            },
             Action::Halt(instrument) => Command::Halt(InstrumentId(*instrument)),
             Action::Resume(instrument) => Command::Resume(InstrumentId(*instrument)),
             Action::Deposit { account, asset, amount } => Command::Deposit(Deposit {

@@ -135,8 +135,9 @@ impl Venue {
             ["prices", symbol @ ..] => vec![self.prices(self.instrument(symbol))],
             ["balances", name] => self.balances(name),
             [exchange, "quotes", quote @ ..] => self.quote(exchange, quote),
-            [exchange, "withdraws"] => {
-                self.apply(Command::WithdrawQuotes { exchange: ExchangeName::parse(exchange).unwrap(), instrument: None })
+            [exchange, "withdraws", rest @ ..] => {
+                let (exchange, more) = (ExchangeName::parse(exchange).unwrap(), rest == ["and", "more", "do"]);
+                self.apply(Command::WithdrawQuotes { exchange, instrument: None, more })
             }
             [name, request @ ..] => self.ask(self.accounts[*name], request),
             [] => Vec::new(),

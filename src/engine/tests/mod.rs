@@ -122,7 +122,9 @@ impl Play {
             }),
             "cancel_after" => Command::CancelAfter { account: self.account(rest[0]), timeout_ns: rest[1].parse().unwrap() },
             "quote" => Command::Quote(quote(rest)),
-            "withdraw" => Command::WithdrawQuotes { exchange: ExchangeName::parse(rest[0]).unwrap(), instrument: None },
+            "withdraw" => {
+                Command::WithdrawQuotes { exchange: ExchangeName::parse(rest[0]).unwrap(), instrument: None, more: false }
+            }
             "deposit" => Command::Deposit(Deposit {
                 request_id: None,
                 account: self.account(rest[0]),

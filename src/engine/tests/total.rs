@@ -67,7 +67,11 @@ impl Dice {
             }
             _ => {
                 let exchange = ExchangeName::parse("x").unwrap();
-                let withdraw = Command::WithdrawQuotes { exchange, instrument: self.maybe(instrument) };
+                let withdraw = Command::WithdrawQuotes {
+                    exchange,
+                    instrument: self.maybe(instrument),
+                    more: self.pick(&[true, false]),
+                };
                 let halt = self.pick(&[true, false]);
                 let mut redefined = spec();
                 redefined.maker_fee = FeeRate::from_bps(Decimal::new(self.pick(&[0, 1, 10_000]), 0).unwrap()).unwrap();

@@ -70,9 +70,10 @@ impl<'a> Cursor<'a> {
                 })
             }
             kind::WITHDRAW_QUOTES => {
-                let flags = self.flags(flag::ONLY)?;
+                let flags = self.flags(flag::WITHDRAW_ALL)?;
                 let exchange = self.name(ExchangeName::parse)?;
-                Command::WithdrawQuotes { exchange, instrument: self.option(flags, Self::instrument)? }
+                let instrument = self.option(flags & flag::WITHDRAW_INSTRUMENT, Self::instrument)?;
+                Command::WithdrawQuotes { exchange, instrument, more: flags & flag::WITHDRAW_MORE != 0 }
             }
             kind::HALT => Command::Halt(self.instrument()?),
             kind::RESUME => Command::Resume(self.instrument()?),

@@ -27,9 +27,9 @@ pub fn encode(stamp: Nanos, command: &Command, into: &mut Vec<u8>) {
             into.extend_from_slice(&timeout_ns.to_le_bytes());
         }
         Command::Quote(prices) => quote(prices, into),
-        Command::WithdrawQuotes { exchange, instrument } => {
+        Command::WithdrawQuotes { exchange, instrument, more } => {
             into.push(kind::WITHDRAW_QUOTES);
-            into.push(given(flag::ONLY, instrument));
+            into.push(given(flag::WITHDRAW_INSTRUMENT, instrument) | if *more { flag::WITHDRAW_MORE } else { 0 });
             name(exchange.as_str(), into);
             option(instrument.map(|id| id.0), u32, into);
         }

@@ -15,7 +15,8 @@
 //! means nothing, a decimal with trailing zeros), and gives a [`Fault`] for it: never a panic, and never more memory than
 //! the bytes themselves justify.
 //!
-//! Any change here is a new format version. Format 2 added the id of a replace, format 3 that of a deposit; what those
+//! Any change here is a new format version. Format 2 added the id of a replace, format 3 that of a deposit, format 4 withdrawals that others
+//! follow; what those
 //! before wrote reads the same.
 
 mod decode;
@@ -108,6 +109,11 @@ mod flag {
     pub(super) const CANCEL_ALL_INSTRUMENT: u8 = 1;
     pub(super) const CANCEL_ALL_SIDE: u8 = 1 << 1;
     pub(super) const CANCEL_ALL_ALL: u8 = (1 << 2) - 1;
+    /// `WithdrawQuotes`.
+    pub(super) const WITHDRAW_INSTRUMENT: u8 = 1;
+    /// Since format 4.
+    pub(super) const WITHDRAW_MORE: u8 = 1 << 1;
+    pub(super) const WITHDRAW_ALL: u8 = (1 << 2) - 1;
     /// Commands with one optional field.
     pub(super) const ONLY: u8 = 1;
 }

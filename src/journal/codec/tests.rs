@@ -136,8 +136,11 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         (account(), any::<i64>()).prop_map(|(account, timeout_ns)| Command::CancelAfter { account, timeout_ns }),
         quote().prop_map(Command::Quote),
-        (exchange(), maybe(instrument()))
-            .prop_map(|(exchange, instrument)| Command::WithdrawQuotes { exchange, instrument }),
+        (exchange(), maybe(instrument()), any::<bool>()).prop_map(|(exchange, instrument, more)| Command::WithdrawQuotes {
+            exchange,
+            instrument,
+            more
+        }),
         instrument().prop_map(Command::Halt),
         instrument().prop_map(Command::Resume),
         Just(Command::Tick),

@@ -110,13 +110,13 @@ fn other_formats_are_refused_in_words() {
         header[44..].copy_from_slice(&crc.to_le_bytes());
         file.write_at(&header, 0).unwrap();
     };
-    for before in [1, 2] {
+    for before in [1, 2, 3] {
         set_format(before);
         assert_eq!(read(&disk, 1).unwrap().1.epoch, Some(EPOCH), "format {before} reads the same");
     }
-    set_format(4);
+    set_format(5);
     let refused = read(&disk, 1).unwrap_err().to_string();
-    assert!(refused.ends_with("has format 4, and this version reads none above 3"), "{refused}");
+    assert!(refused.ends_with("has format 5, and this version reads none above 4"), "{refused}");
 }
 
 #[test]

@@ -202,7 +202,7 @@ async fn only_the_newest_quote_of_an_exchange_waits() {
     let (intake, mut outlet) = queue(settings(Discipline::Fifo, 1));
     let exchange = ExchangeName::parse("binance").unwrap();
     for instrument in [0, 1, 0].map(InstrumentId) {
-        let withdrawal = Command::WithdrawQuotes { exchange, instrument: Some(instrument) };
+        let withdrawal = Command::WithdrawQuotes { exchange, instrument: Some(instrument), more: false };
         intake.put_quote((exchange, instrument), withdrawal);
     }
     assert!(outlet.ready().await);
