@@ -6,27 +6,30 @@
 //! - **A start begins a segment**, which says by which rules the engine executes what it holds. What stood at the end of
 //!   the last one is first cut to its last whole frame, and that frame written and synced again: after a failed sync the
 //!   system may show bytes that never reached the disk. Where frames are synced, so are the segments before: they may have been
-//!   written when they were not.
+//!   written when they were not; those are written again, too.
 //! - **The next segment is made ahead**, while the writer is idle and, when it never is, two bytes for each byte written,
 //!   once the current one is half full.
 //!
 //! After any error the log is of no more use: what reached the disk is unknown.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use crc32c::crc32c;
 
-use super::format::{FrameHeader, Header, segment_first};
-use super::mend::{note_synced, note_unsynced};
+use super::format::{FrameHeader, Header, segment_first, segment_name};
+use super::mend::{note_synced, note_unsynced, unsynced_from};
 use super::segments::{Segment, Segments};
 use super::{JournalError, Record, Recovered, codec};
-use crate::disk::{Disk, write_all};
+use crate::disk::{Disk, DiskFile, write_all};
 use crate::domain::Nanos;
 
 /// The usual length of a segment.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// A frame that has this much takes no further batch: bounds what one sync has to write.
 pub(super) const FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// How much of a file is in memory while it is written again.
+const PIECE_BYTES: usize = 1024 * 1024;
 
 /// What a kept batch survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +83,7 @@ impl Log {
         disk.make().map_err(|source| JournalError::Io { doing: "make", file: disk.path(""), source })?;
         cut(disk.as_ref(), &recovered)?;
         if settings.durability == Durability::Fsync {
-            sync_all(disk.as_ref())?;
-            note_synced(disk.as_ref())?;
+            sync_written(disk.as_ref())?;
         } else {
             note_unsynced(disk.as_ref(), recovered.last_number + 1)?;
         }
@@ -207,7 +209,34 @@ pub fn make_durable(disk: &dyn Disk, recovered: &Recovered) -> Result<(), Journa
             disk.open_for_writing(&tail.name).and_then(|mut file| write_all(file.as_mut(), &tail.frame, tail.offset));
         written.map_err(|source| JournalError::Io { doing: "write", file: disk.path(&tail.name), source })?;
     }
-    sync_all(disk)
+    sync_written(disk)
+}
+
+/// Makes durable what was written, with or without syncs. Without, the system may have failed to write it and show it all the same, to a
+/// sync that is well, too: it is written once more.
+fn sync_written(disk: &dyn Disk) -> Result<(), JournalError> {
+    if let Some(first) = unsynced_from(disk)? {
+        let names = disk.list().map_err(|source| JournalError::Io { doing: "read", file: disk.path(""), source })?;
+        let mut firsts: Vec<u64> = names.iter().filter_map(|name| segment_first(name)).collect();
+        firsts.sort_unstable();
+        let synced = firsts.partition_point(|segment| *segment <= first).saturating_sub(1);
+        for name in firsts.into_iter().skip(synced).map(segment_name) {
+            let written = disk.open_for_writing(&name).and_then(|mut file| write_again(file.as_mut()));
+            written.map_err(|source| JournalError::Io { doing: "write", file: disk.path(&name), source })?;
+        }
+    }
+    sync_all(disk)?;
+    note_synced(disk)
+}
+
+/// Writes what a file has over itself.
+fn write_again(file: &mut dyn DiskFile) -> io::Result<()> {
+    let (mut piece, mut at) = (vec![0; PIECE_BYTES], 0);
+    while let read @ 1.. = file.read_at(&mut piece, at)? {
+        write_all(file, piece.get(..read).unwrap_or_default(), at)?;
+        at += read as u64;
+    }
+    Ok(())
 }
 
 /// Makes durable whatever segments there are.

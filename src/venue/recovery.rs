@@ -178,10 +178,15 @@ fn find_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, held: u64, end: &R
     Ok(Start { replica, snapshot: 0, ids, admission })
 }
 
-/// Whether there is anything that a start could begin with: the first record, or a snapshot after which no record is missing.
-fn has_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, end: &Recovered) -> anyhow::Result<bool> {
-    let oldest = Reader::open_oldest(journal.clone())?.oldest();
-    Ok(oldest <= 1 || snapshots.list()?.iter().any(|number| (oldest - 1..=end.last_number).contains(number)))
+/// Checks that there is something to begin with: the first record, or a snapshot after which none is missing.
+fn check_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, end: &Recovered) -> anyhow::Result<()> {
+    let (oldest, last) = (Reader::open_oldest(journal.clone())?.oldest(), end.last_number);
+    let may_begin = |number: &u64| number + 1 >= oldest && *number <= last;
+    ensure!(
+        oldest <= 1 || snapshots.list()?.iter().any(may_begin),
+        "the journal begins with record {oldest}, and there is no snapshot from there up to record {last} to begin with: {NO_START}"
+    );
+    Ok(())
 }
 
 fn start_from(snapshots: &Snapshots, number: u64, epoch: Option<u64>) -> anyhow::Result<Start> {
@@ -282,6 +287,7 @@ fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: boo
         if let Some(lost) = lost {
             tracing::warn!(%lost, "the journal has a hole, as a loss of power leaves it without syncs: what comes after is set aside");
         }
+        check_start(snapshots, disk, &end)?;
         return Ok(end);
     }
     let end = find_end(disk.clone()).map_err(|error| {
@@ -293,10 +299,10 @@ fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: boo
             None => error,
         }
     })?;
+    check_start(snapshots, disk, &end)?;
     if end.epoch.is_some() {
         if newest > end.last_number {
-            let advice = if has_start(snapshots, disk, &end)? { LOST } else { NO_START };
-            bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {advice}", end.last_number);
+            bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {LOST}", end.last_number);
         }
         // Before anything is made of what a failed sync, or none, may have left in the system's memory alone.
         make_durable(disk.as_ref(), &end).context("cannot write the journal")?;
@@ -324,12 +330,6 @@ pub(super) fn recover(
     snapshots.tidy_unfinished()?;
     let Empty { hub, read, reached, retain, journal_is_synced } = empty;
     let end = find_last(&disk, &snapshots, journal_is_synced)?;
-    // Before anything is cut or made again.
-    ensure!(
-        has_start(&snapshots, &disk, &end)?,
-        "the journal no longer begins with record 1, and there is no snapshot to begin with up to record {}: {NO_START}",
-        end.last_number
-    );
     let keep = Keep { retain, history: reached.is_some(), journal_is_whole: journal_is_synced };
     let executions = executions::open(folders, &lock, &end, new_epoch, keep).map_err(|error| {
         let is_lost = error.downcast_ref().is_some_and(|error| matches!(error, ArchiveError::Beyond { .. }));

@@ -227,7 +227,7 @@ async fn a_restart_knows_open_orders_and_takes_a_changed_configuration_but_no_ch
     assert_eq!(server.ended().await, Some(0));
 
     let refused = start(instrument("0.05", "10")).await.err().unwrap();
-    assert!(refused.contains("BTC/USDT was traded with tick_size 0.01"), "{refused}");
+    assert!(refused.contains("tick_size: BTC/USDT was traded with 0.01"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

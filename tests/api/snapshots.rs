@@ -242,7 +242,7 @@ async fn old_segments_are_retired_and_a_start_does_without_them() {
     stop(server).await;
     fs::remove_dir_all(data_dir.join("snapshots")).unwrap();
     let refused = start_refused(&data_dir).await;
-    assert!(refused.contains(&format!("starts with record {oldest}, but record 1 comes next")), "{refused}");
+    assert!(refused.contains(&format!("begins with record {oldest}, and there is no snapshot")), "{refused}");
 }
 
 async fn start_refused(data_dir: &Path) -> String {
