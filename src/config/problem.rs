@@ -11,7 +11,7 @@ pub struct ConfigError {
     problems: Vec<Problem>,
 }
 
-/// One problem. `place` is a file with its line, a file, or the name of an environment variable.
+/// One problem. `place` is a file with its line, a file, or the name of an environment variable or of an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) place: Option<String>,

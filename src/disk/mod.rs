@@ -55,6 +55,8 @@ pub trait DiskFile: Debug + Send {
 
 /// So much is written in one call: Linux takes no more than 2 GiB.
 const WRITE_MAX: usize = 64 * 1024 * 1024;
+/// How much of a file is in memory while it is written again.
+const AGAIN_BYTES: usize = 1024 * 1024;
 
 /// Writes all of `bytes`, or fails: a short write is the sign of a full disk. The rest is tried only to learn why it was short.
 ///
@@ -64,6 +66,26 @@ const WRITE_MAX: usize = 64 * 1024 * 1024;
 pub fn write_all(file: &mut dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
     let offsets = (offset..).step_by(WRITE_MAX);
     bytes.chunks(WRITE_MAX).zip(offsets).try_for_each(|(piece, offset)| write_piece(file, piece, offset))
+}
+
+/// Writes the first `length` bytes of a file over themselves: after a write that failed, the system may show what never reached the disk,
+/// and a sync takes it for written.
+///
+/// # Errors
+///
+/// As [`write_all`]; also if the file is shorter.
+pub fn write_again(file: &mut dyn DiskFile, length: u64) -> io::Result<()> {
+    let (mut piece, mut at) = (vec![0; AGAIN_BYTES], 0);
+    while at < length {
+        let wanted = usize::try_from(length - at).unwrap_or(usize::MAX).min(AGAIN_BYTES);
+        let read = file.read_at(piece.get_mut(..wanted).unwrap_or_default(), at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        write_all(file, piece.get(..read).unwrap_or_default(), at)?;
+        at += read as u64;
+    }
+    Ok(())
 }
 
 fn write_piece(file: &mut dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {

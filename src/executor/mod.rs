@@ -20,7 +20,6 @@ mod replica;
 use std::{
     future::poll_fn,
     sync::Arc,
-    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -143,18 +142,27 @@ impl Executor {
     ) -> Self {
         let mut draining = false;
         loop {
-            let has_room = journal.poll_room(&mut Context::from_waker(Waker::noop())).is_ready();
-            tokio::select! {
+            let due = tokio::select! {
                 biased;
                 () = drain.cancelled(), if !draining => {
                     draining = true;
                     outlet.close();
                     continue;
                 }
-                // What the journal has no room for stays in the queue.
-                () = poll_fn(|cx| journal.poll_room(cx)), if !has_room => continue,
-                ready = outlet.ready(), if has_room => if !ready { return self },
-                () = passed(self.time_left()), if has_room => {
+                due = async {
+                    // What the journal has no room for stays in the queue.
+                    poll_fn(|cx| journal.poll_room(cx)).await;
+                    tokio::select! {
+                        biased;
+                        ready = outlet.ready() => Some(ready),
+                        () = passed(self.time_left()) => None,
+                    }
+                } => due,
+            };
+            match due {
+                Some(true) => {}
+                Some(false) => return self,
+                None => {
                     self.look_at_the_clock();
                     self.apply(Command::Tick);
                 }
@@ -363,7 +371,7 @@ async fn passed(time_left: Option<Duration>) {
 mod tests {
     use std::{
         sync::atomic::{AtomicI64, Ordering},
-        task::Poll,
+        task::{Context, Poll},
     };
 
     use super::*;
@@ -405,9 +413,12 @@ mod tests {
         assert_eq!(waiting.len(), 2);
         assert_eq!(intake.send(cancel.clone(), None).await.err(), Some(Refusal::Full));
         drain.cancel();
-        while intake.send(cancel.clone(), None).await.err() != Some(Refusal::ShuttingDown) {
-            tokio::task::yield_now().await;
-        }
+        let closed = async {
+            while intake.send(cancel.clone(), None).await.err() != Some(Refusal::ShuttingDown) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), closed).await.unwrap();
         assert!(waiting.iter_mut().all(|answer| answer.try_recv().is_err()));
         task.abort();
     }

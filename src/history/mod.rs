@@ -14,8 +14,8 @@
 //!   and each account's last `seq` too: what was taken in already is skipped, wherever reading starts again.
 //! - **Never "there is none" by mistake.** Who asks says up to which execution history must have come; before that the
 //!   answer is [`Missing::Behind`].
-//! - **Only a copy,** while the log goes back to the first execution: a file that is damaged, of another schema, or of another
-//!   venue's epoch is made anew from it. Once the log has let go of its beginning, the file may be all there is of older orders: one
+//! - **Only a copy,** while the log goes back to the first execution: a file that is damaged, or of another schema, is made anew
+//!   from it. Another venue's is set aside. Once the log has let go of its beginning, the file may be all there is of older orders: one
 //!   that cannot be used is set aside under another name, never removed, and the new one says [`Missing::Gone`] of what it lacks.
 //! - **It says what it has.** The log keeps what was not taken in, and what was but might not survive the loss of power: a
 //!   transaction is synced whenever a segment of the log is done with ([`Source::passed`]). While the log keeps more than it should for

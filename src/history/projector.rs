@@ -166,6 +166,9 @@ impl Projector {
                 self.gap = Gap::Known;
                 continue;
             }
+            if error.is_of_the_file() {
+                self.shared.damaged.store(true, SeqCst);
+            }
             self.shared.failures.fetch_add(1, SeqCst);
             if self.shared.reached.total() > taken_in {
                 back_off = BACK_OFF_MIN;

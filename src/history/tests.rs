@@ -477,6 +477,26 @@ async fn a_file_with_another_execution_than_the_log_is_made_anew() {
 }
 
 #[tokio::test]
+async fn a_file_that_has_already_what_comes_next_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames = Frames::usual();
+    let running = start(file(&folder), "e", frames.reader());
+    frames.taken_in();
+    running.stop().await;
+    // Both have the last execution that the file knows; one to come has the number of one before it.
+    let other = Arc::new(Frames::default());
+    other.push(ALICE, 1, &["9 accepted open", "9 filled filled", "9 cancel_rejected filled"]);
+    other.push(ALICE, 4, &["4 rejected rejected"]);
+    other.push(ALICE, 5, &["9 cancel_rejected filled"; 96]);
+    other.push(ALICE, 101, &["9 cancel_rejected filled"; 2]);
+    other.push(ALICE, 103, &["2 cancel_rejected open"]);
+    let running = start(file(&folder), "e", other.reader());
+    let known = async { while running.status(ALICE, 9, 4).await != Ok(Some("filled")) {} };
+    tokio::time::timeout(PATIENCE, known).await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_file_of_another_venue_is_set_aside_though_the_log_has_all_there_was() {
     let folder = tempfile::tempdir().unwrap();
     for epoch in ["e", "f"] {

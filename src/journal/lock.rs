@@ -55,7 +55,14 @@ impl Lock {
         match folder.try_lock() {
             Ok(()) => Ok(Self { _folder: Some(folder), _file: file }),
             Err(TryLockError::WouldBlock) => Err(JournalError::Locked(data_dir.to_owned())),
-            Err(TryLockError::Error(_)) => Ok(Self { _folder: None, _file: file }),
+            // Some file systems lock files only, and those only to write.
+            Err(TryLockError::Error(source)) => match source.kind() {
+                io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => Ok(Self { _folder: None, _file: file }),
+                _ if source.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {
+                    Ok(Self { _folder: None, _file: file })
+                }
+                _ => Err(failed("lock", data_dir, source)),
+            },
         }
     }
 }

@@ -12,24 +12,22 @@
 //!
 //! After any error the log is of no more use: what reached the disk is unknown.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use crc32c::crc32c;
 
-use super::format::{FrameHeader, Header, segment_first, segment_name};
+use super::format::{FrameHeader, Header, segment_name};
 use super::mend::{note_synced, note_unsynced, unsynced_from};
+use super::reader::list;
 use super::segments::{Segment, Segments};
 use super::{JournalError, Record, Recovered, codec};
-use crate::disk::{Disk, DiskFile, write_all};
+use crate::disk::{Disk, DiskFile, write_again, write_all};
 use crate::domain::Nanos;
 
 /// The usual length of a segment.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// A frame that has this much takes no further batch: bounds what one sync has to write.
 pub(super) const FRAME_BYTES: usize = 4 * 1024 * 1024;
-
-/// How much of a file is in memory while it is written again.
-const PIECE_BYTES: usize = 1024 * 1024;
 
 /// What a kept batch survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +82,8 @@ impl Log {
         cut(disk.as_ref(), &recovered)?;
         if settings.durability == Durability::Fsync {
             sync_written(disk.as_ref())?;
+            // Not before: all of it was read by now, and there was no hole in it.
+            note_synced(disk.as_ref())?;
         } else {
             note_unsynced(disk.as_ref(), recovered.last_number + 1)?;
         }
@@ -212,31 +212,18 @@ pub fn make_durable(disk: &dyn Disk, recovered: &Recovered) -> Result<(), Journa
     sync_written(disk)
 }
 
-/// Makes durable what was written, with or without syncs. Without, the system may have failed to write it and show it all the same, to a
-/// sync that is well, too: it is written once more.
+/// Makes durable what was written, with or without syncs; without, it is written again first.
 fn sync_written(disk: &dyn Disk) -> Result<(), JournalError> {
     if let Some(first) = unsynced_from(disk)? {
-        let names = disk.list().map_err(|source| JournalError::Io { doing: "read", file: disk.path(""), source })?;
-        let mut firsts: Vec<u64> = names.iter().filter_map(|name| segment_first(name)).collect();
-        firsts.sort_unstable();
-        let synced = firsts.partition_point(|segment| *segment <= first).saturating_sub(1);
-        for name in firsts.into_iter().skip(synced).map(segment_name) {
-            let written = disk.open_for_writing(&name).and_then(|mut file| write_again(file.as_mut()));
+        let segments = list(disk)?;
+        let synced = segments.partition_point(|segment| *segment <= first).saturating_sub(1);
+        for name in segments.into_iter().skip(synced).map(segment_name) {
+            let write = |mut file: Box<dyn DiskFile>| file.length().and_then(|length| write_again(file.as_mut(), length));
+            let written = disk.open_for_writing(&name).and_then(write);
             written.map_err(|source| JournalError::Io { doing: "write", file: disk.path(&name), source })?;
         }
     }
-    sync_all(disk)?;
-    note_synced(disk)
-}
-
-/// Writes what a file has over itself.
-fn write_again(file: &mut dyn DiskFile) -> io::Result<()> {
-    let (mut piece, mut at) = (vec![0; PIECE_BYTES], 0);
-    while let read @ 1.. = file.read_at(&mut piece, at)? {
-        write_all(file, piece.get(..read).unwrap_or_default(), at)?;
-        at += read as u64;
-    }
-    Ok(())
+    sync_all(disk)
 }
 
 /// Makes durable whatever segments there are.
@@ -246,10 +233,9 @@ fn write_again(file: &mut dyn DiskFile) -> io::Result<()> {
 /// [`JournalError::Io`] if a segment or the folder cannot be synced.
 pub fn sync_all(disk: &dyn Disk) -> Result<(), JournalError> {
     let failed = |doing, name: &str, source| JournalError::Io { doing, file: disk.path(name), source };
-    let names = disk.list().map_err(|source| failed("read", "", source))?;
-    for name in names.iter().filter(|name| segment_first(name).is_some()) {
-        let mut file = disk.open(name).map_err(|source| failed("open", name, source))?;
-        file.sync_data().map_err(|source| failed("sync", name, source))?;
+    for name in list(disk)?.into_iter().map(segment_name) {
+        let mut file = disk.open(&name).map_err(|source| failed("open", &name, source))?;
+        file.sync_data().map_err(|source| failed("sync", &name, source))?;
     }
     disk.sync_dir().map_err(|source| failed("sync", "", source))
 }

@@ -8,8 +8,8 @@
 
 use std::{fmt, io, iter, path::PathBuf, sync::Arc};
 
-use super::format::{segment_first, segment_name};
-use super::reader::find_end;
+use super::format::segment_name;
+use super::reader::{find_end, list};
 use super::{JournalError, Reader, Recovered};
 use crate::disk::{Disk, write_all};
 
@@ -121,9 +121,8 @@ pub fn mend(disk: &Arc<dyn Disk>, synced: u64) -> Result<(Recovered, Option<Lost
 fn set_aside(disk: &dyn Disk, mut lost: Lost) -> Result<Lost, JournalError> {
     let failed = |doing, name: &str, source| failed(disk, doing, name, source);
     let names = disk.list().map_err(|source| failed("read", "", source))?;
-    let mut firsts: Vec<u64> = names.iter().filter_map(|name| segment_first(name)).collect();
-    firsts.sort_unstable();
-    while let Some(first) = firsts.pop() {
+    let mut segments = list(disk)?;
+    while let Some(first) = segments.pop() {
         let name = segment_name(first);
         let numbered = (2..).map(|number| format!("{name}{LOST}{number}"));
         let free = iter::once(format!("{name}{LOST}")).chain(numbered).find(|aside| !names.contains(aside));

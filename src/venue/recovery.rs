@@ -270,12 +270,16 @@ pub(super) struct Empty {
 const LOST: &str = "what was acknowledged is gone from the journal: put back its files; or, to go on without what they had, start once \
                     with journal.mode = \"os\"";
 
-/// The same where nothing is left to begin with.
-const NO_START: &str = "what was acknowledged is gone from the journal: put back its files";
+/// What to do where nothing is left to begin with.
+const NO_START: &str = "put back the files of the snapshots, or of the journal";
 
 /// What to do where the journal is damaged behind what was synced.
 const HOLE: &str =
     "if this is what a loss of power has left, start once with journal.mode = \"os\" to go on with what is before the hole";
+
+/// What to do where the log of executions is not as far as a snapshot.
+const LACKING: &str = "the log of executions lacks some that no start makes again: put back its files, or remove its folder, to have it \
+                       made of what the journal has";
 
 /// Where the journal in `disk` ends, and where it is synced from now on, that it is durable up to there.
 fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: bool) -> anyhow::Result<Recovered> {
@@ -290,15 +294,7 @@ fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: boo
         check_start(snapshots, disk, &end)?;
         return Ok(end);
     }
-    let end = find_end(disk.clone()).map_err(|error| {
-        let is_damaged = matches!(error, JournalError::Damaged { .. });
-        let unsynced = unsynced_from(disk.as_ref()).ok().flatten().filter(|_| is_damaged);
-        let error = anyhow::Error::from(error).context(UNREADABLE);
-        match unsynced {
-            Some(first) => error.context(format!("it was not synced from record {first} on: {HOLE}")),
-            None => error,
-        }
-    })?;
+    let end = find_end(disk.clone()).context(UNREADABLE)?;
     check_start(snapshots, disk, &end)?;
     if end.epoch.is_some() {
         if newest > end.last_number {
@@ -318,6 +314,24 @@ fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: boo
 /// If another process has the directory, the journal is damaged, or it was written by other rules; if it is synced, also if it lacks
 /// records that a snapshot or the log of executions has.
 pub(super) fn recover(
+    data_dir: &Path,
+    folders: &Folders,
+    new_epoch: u64,
+    empty: Empty,
+    make: impl FnOnce(Replica, Admission) -> Executor,
+) -> anyhow::Result<(Executor, Shown, Kept)> {
+    let is_synced = empty.journal_is_synced;
+    recover_kept(data_dir, folders, new_epoch, empty, make).map_err(|error| {
+        let is_damaged = matches!(error.downcast_ref(), Some(JournalError::Damaged { .. }));
+        let unsynced = unsynced_from(folders.journal.as_ref()).ok().flatten();
+        match unsynced.filter(|_| is_synced && is_damaged) {
+            Some(first) => error.context(format!("it was not synced from record {first} on: {HOLE}")),
+            None => error,
+        }
+    })
+}
+
+fn recover_kept(
     data_dir: &Path,
     folders: &Folders,
     new_epoch: u64,
@@ -354,7 +368,7 @@ pub(super) fn recover(
     let mut shown = Shown { read, hub, admission: admission.clone(), finisher, names: Arc::default() };
     shown.hub.keep(executions.archive.clone());
     if replica.number() > 0 {
-        shown.resume(&replica)?;
+        shown.resume(&replica).context(LACKING)?;
     }
     let first = replica.number();
     let mut executor = make(replica, admission);
@@ -370,10 +384,7 @@ pub(super) fn recover(
     if frames.taken > first {
         shown.resume_books(frames.taken);
     }
-    executions.archive.check().context(
-        "the log of executions lacks some that no start makes again: put back its files, or remove its folder, to have it made of what \
-         the journal has",
-    )?;
+    executions.archive.check().context(LACKING)?;
     let speed = frames.speed();
     let recovered = frames.ahead.finish().context("cannot read the journal")?;
     if let Some(torn) = &recovered.torn {

@@ -385,34 +385,48 @@ async fn a_journal_that_lost_what_a_snapshot_has_is_refused_and_gone_on_with_onl
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_loss_of_power_left_without_syncs_is_gone_on_with_once_that_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let data_dir = folder.path().to_str().unwrap();
-    let start = async |mode: &str| {
-        Server::try_spawn(&[("OPENOUTCRY_JOURNAL__MODE", mode), ("OPENOUTCRY_DATA_DIR", data_dir)]).await
-    };
-    let place = async |server: &Server, id: &str| {
-        let order = with(limit("buy", "0.1", "41000"), json!({ "client_order_id": id }));
-        Answer::of(client().post(format!("http://{}/orders", server.addr)).json(&order)).await.status
-    };
-    let server = start("os").await.unwrap();
-    for id in ["first", "second", "third"] {
-        assert_eq!(place(&server, id).await, 201);
-    }
-    server.signal("KILL").await;
-    server.ended().await;
-    let segment = folder.path().join("journal/00000000000000000001.log");
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let hole = bytes.windows(6).position(|window| window == b"second").unwrap();
-    bytes[hole..hole + 6].fill(0);
-    std::fs::write(&segment, bytes).unwrap();
+    // How many starts, each of which begins a segment, come after the one with the hole: the end of a journal is looked at first.
+    for after in [0, 3] {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().to_str().unwrap();
+        let start = async |mode: &str| {
+            Server::try_spawn(&[("OPENOUTCRY_JOURNAL__MODE", mode), ("OPENOUTCRY_DATA_DIR", data_dir)]).await
+        };
+        let place = async |server: &Server, id: &str| {
+            let order = with(limit("buy", "0.1", "41000"), json!({ "client_order_id": id }));
+            Answer::of(client().post(format!("http://{}/orders", server.addr)).json(&order)).await.status
+        };
+        let kill = async |server: Server| {
+            server.signal("KILL").await;
+            server.ended().await;
+        };
+        let server = start("os").await.unwrap();
+        for id in ["first", "second", "third"] {
+            assert_eq!(place(&server, id).await, 201);
+        }
+        kill(server).await;
+        for number in 0..after {
+            let server = start("os").await.unwrap();
+            assert_eq!(place(&server, &format!("after-{number}")).await, 201);
+            kill(server).await;
+        }
+        let segment = folder.path().join("journal/00000000000000000001.log");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        let hole = bytes.windows(6).position(|window| window == b"second").unwrap();
+        bytes[hole..hole + 6].fill(0);
+        std::fs::write(&segment, bytes).unwrap();
 
-    let refused = start("fsync").await.err().unwrap();
-    for said in ["was not synced from record 1 on", "journal.mode = \"os\"", "00000000000000000001.log is damaged"] {
-        assert!(refused.contains(said), "{refused}");
-    }
-    let server = start("os").await.unwrap();
-    for (id, status) in [("first", 200), ("second", 201), ("third", 201)] {
-        assert_eq!(place(&server, id).await, status, "{id}");
+        for _ in 0..2 {
+            let refused = start("fsync").await.err().unwrap();
+            for said in ["was not synced from record 1 on", "journal.mode = \"os\"", "00000000000000000001.log is damaged"]
+            {
+                assert!(refused.contains(said), "{refused}");
+            }
+        }
+        let server = start("os").await.unwrap();
+        for (id, status) in [("first", 200), ("second", 201), ("third", 201), ("after-0", 201)] {
+            assert_eq!(place(&server, id).await, status, "{id}");
+        }
     }
 }
 
@@ -448,7 +462,7 @@ async fn where_nothing_is_left_to_begin_with_a_start_changes_nothing_in_either_m
     let kept = (files("executions"), files("snapshots"));
     for mode in ["fsync", "os"] {
         let refused = start(mode).await.err().unwrap();
-        assert!(refused.contains("put back its files") && !refused.contains("start once"), "{refused}");
+        assert!(refused.contains("put back the files") && !refused.contains("start once"), "{refused}");
         assert_eq!((files("executions"), files("snapshots")), kept);
     }
     newer.iter().for_each(|name| std::fs::rename(path("away", name), path("journal", name)).unwrap());

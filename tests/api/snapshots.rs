@@ -243,6 +243,7 @@ async fn old_segments_are_retired_and_a_start_does_without_them() {
     fs::remove_dir_all(data_dir.join("snapshots")).unwrap();
     let refused = start_refused(&data_dir).await;
     assert!(refused.contains(&format!("begins with record {oldest}, and there is no snapshot")), "{refused}");
+    assert!(refused.contains("put back the files of the snapshots"), "{refused}");
 }
 
 async fn start_refused(data_dir: &Path) -> String {

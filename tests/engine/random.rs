@@ -134,6 +134,7 @@ impl Stream {
             Action::Withdraw { exchange, instrument } => Command::WithdrawQuotes {
                 exchange: exchange_name(*exchange),
                 instrument: instrument.map(InstrumentId),
+                // Between one that others follow and the last of them nobody looks, nor is a state saved.
                 more: false,
             },
             Action::Halt(instrument) => Command::Halt(InstrumentId(*instrument)),

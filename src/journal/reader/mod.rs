@@ -307,7 +307,7 @@ pub fn find_end(disk: Arc<dyn Disk>) -> Result<Recovered, JournalError> {
 }
 
 /// The first records of all segments, in order.
-fn list(disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
+pub(super) fn list(disk: &dyn Disk) -> Result<Vec<u64>, JournalError> {
     let names = disk.list().map_err(|source| JournalError::Io { doing: "read", file: disk.path(""), source })?;
     let mut segments: Vec<u64> = names.iter().filter_map(|name| segment_first(name)).collect();
     segments.sort_unstable();

@@ -6,9 +6,13 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use tokio::time::timeout;
 
 use super::*;
 use crate::disk::simulated::{Fault, SimulatedDisk};
+
+/// A bound on failures, never a wait.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 fn empty() -> Recovered {
     Reader::open(Arc::new(SimulatedDisk::new(0)), 1).unwrap().finish().unwrap()
@@ -83,7 +87,7 @@ async fn a_gate_that_hangs_leaves_no_room_and_blocks_nobody_who_waits_for_it() {
     }
     assert_eq!(appended, UNRELEASED_MAX as u64);
     drop(let_out);
-    poll_fn(|cx| started.journal.poll_room(cx)).await;
+    timeout(PATIENCE, poll_fn(|cx| started.journal.poll_room(cx))).await.unwrap();
     appended += 1;
     started.journal.append(records(appended..=appended), 0, ());
     drop(started.journal);
@@ -96,7 +100,7 @@ async fn once_it_has_failed_nobody_waits_for_room() {
     let mut started = start(Arc::new(disk.clone()), empty(), &settings(8192), |()| {}).unwrap();
     disk.fail_next(Fault::Sync);
     for number in 1..=2 * UNRELEASED_MAX as u64 {
-        poll_fn(|cx| started.journal.poll_room(cx)).await;
+        timeout(PATIENCE, poll_fn(|cx| started.journal.poll_room(cx))).await.unwrap();
         started.journal.append(records(number..=number), 0, ());
     }
     assert!(started.ended.wait().await.is_err());

@@ -218,7 +218,8 @@ impl Archive {
         self.synced.load(Ordering::Acquire)
     }
 
-    /// Asks for all that was appended to be written and synced soon; [`Archive::synced_number`] says when it is.
+    /// Asks for all that was appended to be written and synced soon, unless a sync is on its way; [`Archive::synced_number`] says when it
+    /// is.
     pub fn sync(&self) {
         self.queue.sync();
     }

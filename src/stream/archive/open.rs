@@ -16,10 +16,7 @@ use super::scan::Scan;
 use super::state::State;
 use super::writer::SPARE;
 use super::{ArchiveError, Settings};
-use crate::disk::{Disk, DiskFile, write_all};
-
-/// How much is written again in one call.
-const REWRITE_BYTES: usize = 1024 * 1024;
+use crate::disk::{Disk, DiskFile, write_again, write_all};
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -200,7 +197,7 @@ impl Opening<'_> {
         let settle = || {
             let mut file = self.disk.open_for_writing(name)?;
             file.truncate(summary.length)?;
-            rewrite(file.as_mut(), summary.length)?;
+            write_again(file.as_mut(), summary.length)?;
             file.sync_data()?;
             let name = index_name(summary.number);
             let mut file = self.disk.create(SPARE)?;
@@ -254,22 +251,6 @@ impl Opening<'_> {
     fn io(&self, doing: &'static str, name: &str, source: std::io::Error) -> ArchiveError {
         ArchiveError::Io { doing, file: self.disk.path(name), source }
     }
-}
-
-/// Writes what a file has once more: after a failed sync the system may show bytes that never reached the disk, and takes them for
-/// written.
-fn rewrite(file: &mut dyn DiskFile, length: u64) -> std::io::Result<()> {
-    let (mut buffer, mut offset) = (vec![0; REWRITE_BYTES], 0);
-    while offset < length {
-        let wanted = usize::try_from(length - offset).unwrap_or(usize::MAX).min(REWRITE_BYTES);
-        let read = file.read_at(buffer.get_mut(..wanted).unwrap_or_default(), offset)?;
-        if read == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        write_all(file, buffer.get(..read).unwrap_or_default(), offset)?;
-        offset += read as u64;
-    }
-    Ok(())
 }
 
 /// How far a segment has been read.

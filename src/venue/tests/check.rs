@@ -117,10 +117,19 @@ pub(super) async fn look(run: &mut Run) {
 /// was told of the rest counts no more.
 async fn look_at_rest(run: &mut Run) {
     let newest = Snapshots::new(run.folders.snapshots.clone()).list().unwrap().first().copied().unwrap_or(0);
-    let read = ReadModel::new(read::Settings::default(), None);
-    let empty = Empty { hub: Hub::new(16), read, reached: None, retain: None, journal_is_synced: false };
-    let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), Duration::ZERO);
-    let (executor, shown, kept) = recover(run.data_dir.path(), &run.folders, 7, empty, make).unwrap();
+    let recovered = |journal_is_synced| {
+        let read = ReadModel::new(read::Settings::default(), None);
+        let empty = Empty { hub: Hub::new(16), read, reached: None, retain: None, journal_is_synced };
+        let make = |replica, admission| Executor::resume(replica, admission, Arc::new(now), Duration::ZERO);
+        recover(run.data_dir.path(), &run.folders, 7, empty, make)
+    };
+    // Who tries with syncs first may be refused, and loses no more by it.
+    if let Ok((_, _, kept)) = recovered(true) {
+        drop(kept.executions.closing);
+        timeout(PATIENCE, kept.executions.ended.wait()).await.unwrap().unwrap();
+        drop(kept.lock);
+    }
+    let (executor, shown, kept) = recovered(false).unwrap();
     run.shadow = Shadow { snapshots: run.shadow.snapshots, ..Shadow::default() };
     run.shadow.catch_up(&run.folders);
     let last_number = run.shadow.number();
