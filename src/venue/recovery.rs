@@ -174,19 +174,13 @@ fn find_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, held: u64, end: &R
             }
         }
     }
+    ensure!(
+        oldest <= 1,
+        "the journal begins with record {oldest}, and there is no snapshot from there up to record {} to begin with: {NO_START}",
+        end.last_number
+    );
     let (replica, ids, admission) = (Replica::new(Limits::default()), Chain::default(), Admission::default());
     Ok(Start { replica, snapshot: 0, ids, admission })
-}
-
-/// Checks that there is something to begin with: the first record, or a snapshot after which none is missing.
-fn check_start(snapshots: &Snapshots, journal: &Arc<dyn Disk>, end: &Recovered) -> anyhow::Result<()> {
-    let (oldest, last) = (Reader::open_oldest(journal.clone())?.oldest(), end.last_number);
-    let may_begin = |number: &u64| number + 1 >= oldest && *number <= last;
-    ensure!(
-        oldest <= 1 || snapshots.list()?.iter().any(may_begin),
-        "the journal begins with record {oldest}, and there is no snapshot from there up to record {last} to begin with: {NO_START}"
-    );
-    Ok(())
 }
 
 fn start_from(snapshots: &Snapshots, number: u64, epoch: Option<u64>) -> anyhow::Result<Start> {
@@ -281,8 +275,9 @@ const HOLE: &str =
 const LACKING: &str = "the log of executions lacks some that no start makes again: put back its files, or remove its folder, to have it \
                        made of what the journal has";
 
-/// Where the journal in `disk` ends, and where it is synced from now on, that it is durable up to there.
-fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: bool) -> anyhow::Result<Recovered> {
+/// Where the journal in `disk` ends, and where it is synced from now on, that it is durable up to there; and what a start could begin with,
+/// if all that was executed up to that is kept.
+fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: bool) -> anyhow::Result<(Recovered, Start)> {
     const UNREADABLE: &str = "cannot read the journal";
     // What a snapshot has was synced before it was made.
     let newest = snapshots.list()?.first().copied().unwrap_or(0);
@@ -291,11 +286,11 @@ fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: boo
         if let Some(lost) = lost {
             tracing::warn!(%lost, "the journal has a hole, as a loss of power leaves it without syncs: what comes after is set aside");
         }
-        check_start(snapshots, disk, &end)?;
-        return Ok(end);
+        let start = find_start(snapshots, disk, end.last_number, &end)?;
+        return Ok((end, start));
     }
     let end = find_end(disk.clone()).context(UNREADABLE)?;
-    check_start(snapshots, disk, &end)?;
+    let start = find_start(snapshots, disk, end.last_number, &end)?;
     if end.epoch.is_some() {
         if newest > end.last_number {
             bail!("there is a snapshot of record {newest}, and the journal ends with record {}: {LOST}", end.last_number);
@@ -303,7 +298,7 @@ fn find_last(disk: &Arc<dyn Disk>, snapshots: &Snapshots, journal_is_synced: boo
         // Before anything is made of what a failed sync, or none, may have left in the system's memory alone.
         make_durable(disk.as_ref(), &end).context("cannot write the journal")?;
     }
-    Ok(end)
+    Ok((end, start))
 }
 
 /// Takes a data directory, whose folders are given, and applies what its journal has; `new_epoch` is what an empty journal will be known by. `make` an executor
@@ -343,7 +338,8 @@ fn recover_kept(
     let snapshots = Snapshots::new(folders.snapshots.clone());
     snapshots.tidy_unfinished()?;
     let Empty { hub, read, reached, retain, journal_is_synced } = empty;
-    let end = find_last(&disk, &snapshots, journal_is_synced)?;
+    // Before anything is cut, or made again.
+    let (end, start) = find_last(&disk, &snapshots, journal_is_synced)?;
     let keep = Keep { retain, history: reached.is_some(), journal_is_whole: journal_is_synced };
     let executions = executions::open(folders, &lock, &end, new_epoch, keep).map_err(|error| {
         let is_lost = error.downcast_ref().is_some_and(|error| matches!(error, ArchiveError::Beyond { .. }));
@@ -354,7 +350,8 @@ fn recover_kept(
         executions.archive.last_seqs().into_iter().all(|(account, seq)| reached.of(account) >= Seq(seq))
     };
     let shown_elsewhere = if reached.as_ref().is_some_and(has_all) { held } else { 0 };
-    let Start { mut replica, snapshot, ids, admission } = find_start(&snapshots, &disk, held, &end)?;
+    let start = if start.snapshot <= held { start } else { find_start(&snapshots, &disk, held, &end)? };
+    let Start { mut replica, snapshot, ids, admission } = start;
     if snapshot > 0 {
         let (open, client_ids) = (replica.engine().open_orders().count(), admission.size().0);
         tracing::info!(number = snapshot, open_orders = open, client_ids, "starting from a snapshot");

@@ -226,7 +226,9 @@ async fn a_log_that_belongs_to_another_journal_is_refused() {
     let venue = venue(folder.path()).await;
     venue.placed(&market("buy", "0.1")).await;
     stop(venue).await;
-    std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    for gone in ["journal", "snapshots"] {
+        std::fs::remove_dir_all(folder.path().join(gone)).unwrap();
+    }
     let environment = [("OPENOUTCRY_JOURNAL__MODE", "os"), ("OPENOUTCRY_DATA_DIR", folder.path().to_str().unwrap())];
     let refused = Server::try_spawn(&environment).await.err().unwrap();
     assert!(refused.contains("belongs to another journal"), "{refused}");

@@ -127,8 +127,8 @@ async fn look_at_rest(run: &mut Run) {
     if let Ok((_, _, kept)) = recovered(true) {
         drop(kept.executions.closing);
         timeout(PATIENCE, kept.executions.ended.wait()).await.unwrap().unwrap();
-        drop(kept.lock);
     }
+    run.wait_for_lock();
     let (executor, shown, kept) = recovered(false).unwrap();
     run.shadow = Shadow { snapshots: run.shadow.snapshots, ..Shadow::default() };
     run.shadow.catch_up(&run.folders);

@@ -234,12 +234,15 @@ impl Run {
         }
     }
 
-    /// What the disks have for the next process.
-    fn restart(&mut self, end: End) {
-        // A start that failed leaves threads that are about to end, and to let go of the directory.
+    /// Waits until nobody has the directory: a start that failed leaves threads that are about to end, and to let go of it.
+    fn wait_for_lock(&self) {
         let lock = std::fs::File::create(self.data_dir.path().join("lock")).unwrap();
         lock.lock().unwrap();
-        drop(lock);
+    }
+
+    /// What the disks have for the next process.
+    fn restart(&mut self, end: End) {
+        self.wait_for_lock();
         for disk in [&self.journal, &self.snapshots, &self.executions] {
             disk.heal();
             if end == End::Machine {
