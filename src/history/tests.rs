@@ -189,6 +189,14 @@ fn start(file: PathBuf, epoch: &str, source: impl Source + 'static) -> Venue {
     Venue { history, ended, reached }
 }
 
+/// Leaves a file with the history of [`Frames::usual`].
+async fn leave_usual(folder: &tempfile::TempDir) {
+    let frames = Frames::usual();
+    let running = start(file(folder), "e", frames.reader());
+    frames.taken_in();
+    running.stop().await;
+}
+
 impl Venue {
     async fn stop(self) {
         self.history.stop();
@@ -460,10 +468,7 @@ fn what_makes_it_durable_writes_something_to_sync() {
 #[tokio::test]
 async fn a_file_with_another_execution_than_the_log_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let frames = Frames::usual();
-    let running = start(file(&folder), "e", frames.reader());
-    frames.taken_in();
-    running.stop().await;
+    leave_usual(&folder).await;
     // A backup was put back without it, and as many executions came from other orders.
     let other = Arc::new(Frames::default());
     other.push(ALICE, 1, &["1 accepted open", "1 filled filled", "3 accepted open"]);
@@ -479,10 +484,7 @@ async fn a_file_with_another_execution_than_the_log_is_made_anew() {
 #[tokio::test]
 async fn a_file_that_has_already_what_comes_next_is_made_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let frames = Frames::usual();
-    let running = start(file(&folder), "e", frames.reader());
-    frames.taken_in();
-    running.stop().await;
+    leave_usual(&folder).await;
     // Both have the last execution that the file knows; one to come has the number of one before it.
     let other = Arc::new(Frames::default());
     other.push(ALICE, 1, &["9 accepted open", "9 filled filled", "9 cancel_rejected filled"]);
