@@ -52,19 +52,20 @@ impl Lock {
             Err(TryLockError::Error(source)) => return Err(failed("lock", &name, source)),
         }
         let folder = File::open(data_dir).map_err(|source| failed("open", data_dir, source))?;
-        match folder.try_lock() {
-            Ok(()) => Ok(Self { _folder: Some(folder), _file: file }),
-            Err(TryLockError::WouldBlock) => Err(JournalError::Locked(data_dir.to_owned())),
-            // Some file systems lock files only, and those only to write.
-            Err(TryLockError::Error(source)) => match source.kind() {
-                io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput => Ok(Self { _folder: None, _file: file }),
-                _ if source.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {
-                    Ok(Self { _folder: None, _file: file })
-                }
-                _ => Err(failed("lock", data_dir, source)),
-            },
-        }
+        let folder = match folder.try_lock() {
+            Ok(()) => Some(folder),
+            Err(TryLockError::WouldBlock) => return Err(JournalError::Locked(data_dir.to_owned())),
+            Err(TryLockError::Error(source)) if cannot_lock_folders(&source) => None,
+            Err(TryLockError::Error(source)) => return Err(failed("lock", data_dir, source)),
+        };
+        Ok(Self { _folder: folder, _file: file })
     }
+}
+
+/// Whether an error tells that the file system locks files only, or only what is open to be written.
+fn cannot_lock_folders(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+        || error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error())
 }
 
 /// Makes a folder and those that it is in, where there are none, and makes their names durable.

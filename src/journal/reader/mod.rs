@@ -8,7 +8,8 @@
 //! - **A torn tail** is a bad frame in the last segment that no valid frame follows: a write that a crash cut short, of
 //!   which nothing was ever released. It is reported and left out. So is a last segment without a header and without a
 //!   frame: one that a crash kept from being made.
-//! - **Known limit:** damage to the very last frame looks the same as a torn tail.
+//! - **Known limit:** damage to the very last frame looks the same as a torn tail. What a loss of power tears is taken to be what was being
+//!   written: a sector has either what it had or what was written to it, and the last block is written again with what it had.
 //!
 //! Costs: one pass, about 60 bytes a record; memory is the largest frame and its records.
 
