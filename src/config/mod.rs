@@ -141,7 +141,7 @@ impl Config {
 
     /// That a `key` which is right in itself cannot be used, and where it was written. Lists are counted from 0: `instruments[0].tick_size`.
     pub fn refusal(&self, key: &str, message: &str) -> ConfigError {
-        self.written.error(key, message)
+        vec![self.written.problem(key, message)].into()
     }
 
     /// Checks what the command line can still change after [`Config::load`]: that a venue which answers without keys

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::ConfigError;
 use super::load::Source;
 use super::problem::{self, Problem};
 
@@ -33,10 +32,5 @@ impl Written {
         let in_file = || file.map(|file| file.place(file.parse().ok().and_then(|table| problem::offset(&table, &key))));
         let place = self.over.get(&key).cloned().or_else(in_file);
         Problem { place, key: Some(key), message }
-    }
-
-    /// The same as an error of its own.
-    pub(super) fn error(&self, key: impl Into<String>, message: impl Into<String>) -> ConfigError {
-        vec![self.problem(key, message)].into()
     }
 }

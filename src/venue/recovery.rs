@@ -326,6 +326,7 @@ pub(super) fn recover(
     })
 }
 
+/// [`recover`], with errors that do not say what to do about a hole.
 fn recover_kept(
     data_dir: &Path,
     folders: &Folders,

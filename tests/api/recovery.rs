@@ -1,6 +1,7 @@
 //! The binary with a journal: killed under load, started again, and asked what it still knows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -324,6 +325,12 @@ async fn a_books_numbers_do_not_go_back_after_a_kill() {
     assert_eq!((&change["seq"], &change["prev"]), (&json!(next), &after["seq"]), "{change}");
 }
 
+/// A folder's files, by their names.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap());
+    files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_that_lost_what_a_snapshot_has_is_refused_and_gone_on_with_only_where_it_may() {
     let folder = tempfile::tempdir().unwrap();
@@ -335,10 +342,7 @@ async fn a_journal_that_lost_what_a_snapshot_has_is_refused_and_gone_on_with_onl
         let order = with(limit("buy", "0.1", "41000"), json!({ "client_order_id": id }));
         Answer::of(client().post(format!("http://{}/orders", server.addr)).json(&order)).await
     };
-    let files = |name: &str| -> BTreeMap<String, Vec<u8>> {
-        let files = std::fs::read_dir(folder.path().join(name)).unwrap().map(|file| file.unwrap());
-        files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
-    };
+    let files = |name: &str| files(&folder.path().join(name));
 
     let server = start("os").await.unwrap();
     assert_eq!(place(&server, "a").await.status, 201);
@@ -438,10 +442,7 @@ async fn where_nothing_is_left_to_begin_with_a_start_changes_nothing_in_either_m
         let retain = ("OPENOUTCRY_JOURNAL__RETAIN", "0KiB");
         Server::try_spawn(&[("OPENOUTCRY_JOURNAL__MODE", mode), ("OPENOUTCRY_DATA_DIR", data_dir), retain]).await
     };
-    let files = |name: &str| -> BTreeMap<String, Vec<u8>> {
-        let files = std::fs::read_dir(folder.path().join(name)).unwrap().map(|file| file.unwrap());
-        files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
-    };
+    let files = |name: &str| files(&folder.path().join(name));
     for _ in 0..4 {
         let server = start("fsync").await.unwrap();
         let sent = client().post(format!("http://{}/orders", server.addr)).json(&market("buy", "1"));

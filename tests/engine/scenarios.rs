@@ -135,8 +135,8 @@ impl Venue {
             ["prices", symbol @ ..] => vec![self.prices(self.instrument(symbol))],
             ["balances", name] => self.balances(name),
             [exchange, "quotes", quote @ ..] => self.quote(exchange, quote),
-            [exchange, "withdraws", rest @ ..] => {
-                let (exchange, more) = (ExchangeName::parse(exchange).unwrap(), rest == ["and", "more", "do"]);
+            [exchange, "withdraws", rest @ ..] if rest.is_empty() || rest == ["and", "more", "do"] => {
+                let (exchange, more) = (ExchangeName::parse(exchange).unwrap(), !rest.is_empty());
                 self.apply(Command::WithdrawQuotes { exchange, instrument: None, more })
             }
             [name, request @ ..] => self.ask(self.accounts[*name], request),

@@ -126,10 +126,11 @@ impl Told {
             seen.next_seq = seen.next_seq.map(|next_seq| next_seq.min(last_seq + 1));
             last_seqs.contains_key(account)
         });
-        self.facts.retain(|fact, _| facts.contains_key(fact));
-        for ((account, order_id, kind), count) in &mut self.facts {
-            *count = (*count).min(facts.get(&(*account, *order_id, *kind)).copied().unwrap_or(0));
-        }
+        self.facts.retain(|fact, count| {
+            let left = facts.get(fact).copied().unwrap_or(0);
+            *count = left.min(*count);
+            left > 0
+        });
         self.orders.retain(|(account, order_id)| facts.contains_key(&(*account, *order_id, Fact::Placed)));
         self.books = books;
     }
